@@ -1,0 +1,52 @@
+/*
+ * worker/sink.h
+ *    Where records go: one interface for Kafka and for files.
+ *
+ * The relay opens, begins, writes, marks the position and commits; it never knows which sink it has.
+ * Implementations: sink_kafka.c, sink_file.c. A sink belongs to one thread.
+ */
+#ifndef PGSHOVEL_WORKER_SINK_H
+#define PGSHOVEL_WORKER_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base.h"
+#include "common/buf.h"
+#include "common/err.h"
+#include "worker/encode.h"
+
+struct sink;
+
+struct sink_ops {
+	/* Reach the other side (metadata, coordinator) without taking anything over. */
+	int (*probe)(struct sink *sink, struct pgs_err *reterr);
+	/* Take over: after it returned 0 no earlier owner can commit any more. */
+	int (*acquire)(struct sink *sink, struct pgs_err *reterr);
+	/* The position of `key` that is committed; buffer stays empty when there is none. */
+	int (*read_position)(struct sink *sink, const char *key, size_t key_len, struct pgs_buf *ret_value,
+			     struct pgs_err *reterr);
+	/* Topics exist with the right shape; made when missing. */
+	int (*ensure_topics)(struct sink *sink, const char *const *topics, size_t n,
+			     struct pgs_err *reterr);
+	int (*begin)(struct sink *sink, struct pgs_err *reterr);
+	int (*write)(struct sink *sink, const struct encode_record *record, struct pgs_err *reterr);
+	/* The position record, last of its transaction. */
+	int (*position)(struct sink *sink, const char *key, size_t key_len, const char *value,
+			size_t value_len, struct pgs_err *reterr);
+	/*
+	 * Everything written since begin() is visible to readers when 0 is returned. -1: unknown or refused;
+	 * the only calls allowed then are drop() and, after it, probe() from the start.
+	 */
+	int (*commit)(struct sink *sink, struct pgs_err *reterr);
+	/* Let go of everything that is not committed; the sink can be probed and acquired anew. */
+	void (*drop)(struct sink *sink);
+	void (*free)(struct sink *sink);
+};
+
+struct sink {
+	const struct sink_ops *ops;
+};
+
+#endif
