@@ -7,6 +7,9 @@
  * The traps of the C client (descriptor reuse, DNS in every call, even numbers of servers, CLOEXEC, closing
  * inside a callback, oversized SetWatches) are handled here; a caller only sees sessions and answers.
  *
+ * Not handled here: the C client sends all its watches in one packet after a reconnect and the server takes
+ * 1 MB, so a caller keeps the sum of (path + 4 bytes, chroot included) over its watches below 900 kB.
+ *
  * Errors: `code` is the client's name ("ZNONODE", "ZNODEEXISTS", "ZBADVERSION", "ZCONNECTIONLOSS",
  * "ZOPERATIONTIMEOUT", "ZSESSIONEXPIRED", ...). For a writing request the last three mean: outcome unknown.
  */
@@ -43,14 +46,14 @@ enum zk_state {
 	ZK_CONNECTING, /* no server; the session may still live */
 	ZK_CONNECTED,
 	ZK_EXPIRED, /* a new session is being opened by itself */
-	ZK_DENIED,  /* authentication refused; tried again with back-off */
+	ZK_DENIED, /* authentication refused; tried again with back-off */
 };
 
 struct zk_params {
-	const char *hosts;      /* "a:2181,b:2181/chroot" */
+	const char *hosts; /* "a:2181,b:2181/chroot" */
 	uint64_t session_timeout_us;
-	const char *digest;     /* "user:password", NULL: none */
-	int64_t resume_id;      /* 0: a new session */
+	const char *digest; /* "user:password", NULL: none */
+	int64_t resume_id; /* 0: a new session */
 	char resume_password[16];
 	/* Session state changed. new_session: nothing is known any more, read everything again. */
 	void (*on_session)(struct zk *zk, enum zk_state state, bool new_session, void *ctx);
@@ -68,6 +71,8 @@ void zk_closep(struct zk **zk);
 
 enum zk_state zk_state(const struct zk *zk);
 int64_t zk_session_id(const struct zk *zk); /* 0 before the first connection */
+/* Why there is no connection, for people; "" when nothing is known or connected. Valid until the next call. */
+const char *zk_trouble(const struct zk *zk);
 void zk_session_password(const struct zk *zk, char ret[16]);
 uint64_t zk_session_timeout_us(const struct zk *zk); /* as negotiated */
 
@@ -84,7 +89,8 @@ void zk_process(struct zk *zk, int events);
  * on success. Data and names are lent for the duration of the callback. -1: could not even be queued, and
  * the callback is not called.
  */
-typedef void zk_done_fn(struct zk *zk, const struct pgs_err *err, const struct zk_stat *stat, void *ctx);
+typedef void zk_done_fn(struct zk *zk, const struct pgs_err *err, const struct zk_stat *stat,
+			void *ctx);
 typedef void zk_data_fn(struct zk *zk, const struct pgs_err *err, const char *data, size_t len,
 			const struct zk_stat *stat, void *ctx);
 typedef void zk_names_fn(struct zk *zk, const struct pgs_err *err, char *const *names, size_t n,
@@ -119,15 +125,24 @@ struct zk_op {
 /* Until connected or the deadline; class RETRY when no server answers. */
 int zk_wait_connected(struct zk *zk, uint64_t deadline_us, struct pgs_err *reterr) PGS_MUST_CHECK;
 
+/*
+ * The chroot of the hosts string must exist before anything below it does. create: make it when missing (its
+ * parents must exist); else a missing one is an error of class CONFIG. Nothing happens without a chroot.
+ */
+int zk_wait_chroot(struct zk *zk, bool create, uint64_t deadline_us,
+		   struct pgs_err *reterr) PGS_MUST_CHECK;
+
 /* All wait calls: ret_stat may be NULL. names: malloc'ed array of malloc'ed strings, sorted; zk_names_free. */
 int zk_wait_get(struct zk *zk, const char *path, uint64_t deadline_us, struct pgs_buf *ret_data,
 		struct zk_stat *ret_stat, struct pgs_err *reterr) PGS_MUST_CHECK;
 int zk_wait_list(struct zk *zk, const char *path, uint64_t deadline_us, char ***ret_names,
 		 size_t *ret_n, struct pgs_err *reterr) PGS_MUST_CHECK;
 int zk_wait_create(struct zk *zk, const char *path, const void *data, size_t len, bool ephemeral,
-		   uint64_t deadline_us, struct zk_stat *ret_stat, struct pgs_err *reterr) PGS_MUST_CHECK;
+		   uint64_t deadline_us, struct zk_stat *ret_stat,
+		   struct pgs_err *reterr) PGS_MUST_CHECK;
 int zk_wait_set(struct zk *zk, const char *path, const void *data, size_t len, int32_t version,
-		uint64_t deadline_us, struct zk_stat *ret_stat, struct pgs_err *reterr) PGS_MUST_CHECK;
+		uint64_t deadline_us, struct zk_stat *ret_stat,
+		struct pgs_err *reterr) PGS_MUST_CHECK;
 int zk_wait_delete(struct zk *zk, const char *path, int32_t version, uint64_t deadline_us,
 		   struct pgs_err *reterr) PGS_MUST_CHECK;
 /* All or nothing. *ret_failed (may be NULL): index of the op that was refused, -1 when unknown. */
