@@ -1,0 +1,21 @@
+/*
+ * common/step.h
+ *    Named places in the code where a crash test can hold a process.
+ *
+ * In builds with PGSHOVEL_TEST_HOOKS: PGS_STEP("label") compares the label with PGSHOVEL_STOP_AT ("label",
+ * or "label:N" for the N-th pass); on a match it appends "label PID\n" to the file named by
+ * PGSHOVEL_STOP_FILE and raises SIGSTOP, once. In other builds it is nothing. Labels of a program stand in
+ * one table (worker/steps.h, admin/steps.h); this file does not know them.
+ */
+#ifndef PGSHOVEL_COMMON_STEP_H
+#define PGSHOVEL_COMMON_STEP_H
+
+#ifdef PGSHOVEL_TEST_HOOKS
+/* Thread-safe; any thread that reaches the step stops the whole process. */
+void pgs_step(const char *label);
+#define PGS_STEP(label) pgs_step(label)
+#else
+#define PGS_STEP(label) ((void)0)
+#endif
+
+#endif
