@@ -44,7 +44,7 @@ enum setdoc_poison { SETDOC_POISON_STOP, SETDOC_POISON_QUARANTINE };
 struct setdoc_database {
 	char *name;
 	char *conninfo; /* never holds a password: the parser refuses it */
-	int line;       /* in the file, for messages */
+	int line; /* in the file, for messages */
 };
 
 struct setdoc_table {
@@ -68,7 +68,7 @@ struct setdoc_property {
 /* What the file says, defaults filled in. Immutable after setdoc_parse(). */
 struct setdoc {
 	char *filename; /* for messages */
-	char *name;     /* NULL: the file does not say */
+	char *name; /* NULL: the file does not say */
 	struct setdoc_database *databases;
 	size_t n_databases;
 	struct setdoc_table *tables;
@@ -124,6 +124,34 @@ int setdoc_topic_prefix(const struct setdoc *doc, const char *set, const struct 
 /* A topic name in Kafka's alphabet: characters outside [A-Za-z0-9._-] become "_". Appends. */
 void setdoc_topic_clean(struct pgs_buf *out, const char *text);
 
+enum setdoc_topic_kind {
+	SETDOC_TOPIC_TABLE, /* events of one table */
+	SETDOC_TOPIC_SINGLE, /* events of the whole set, layout = "single" */
+	SETDOC_TOPIC_TRUNCATE,
+	SETDOC_TOPIC_TRANSACTION, /* written with format.transactions only, reserved always */
+	SETDOC_TOPIC_QUARANTINE, /* written with relay.on_poison = "quarantine" only, reserved always */
+};
+
+struct setdoc_topic {
+	enum setdoc_topic_kind kind;
+	const struct setdoc_database *database;
+	const struct setdoc_table *table; /* SETDOC_TOPIC_TABLE, else NULL */
+	char *name; /* in Kafka's alphabet */
+	char *collision; /* the name with "." as "_": two topics with an equal one exclude each other */
+};
+
+/*
+ * The topics of the set, positions topic not included, in the order of the document: database by database,
+ * side topics last. Fails (CONFIG) when two of them collide or one is longer than Kafka permits. The
+ * document must outlive them; free with setdoc_topics_free().
+ */
+int setdoc_topics(const struct setdoc *doc, const char *set, struct setdoc_topic **ret,
+		  size_t *ret_n, struct pgs_err *reterr) PGS_MUST_CHECK;
+void setdoc_topics_free(struct setdoc_topic *topics, size_t n);
+
+/* "schema.table" as the set file writes it, names with a dot or a quote in double quotes. Appends. */
+void setdoc_table_name(struct pgs_buf *out, const struct setdoc_table *table);
+
 /* SHA-256 in lower-case hex of any bytes; ret holds 65. */
 void setdoc_sha256_hex(const void *bytes, size_t len, char ret[SETDOC_DIGEST_HEX + 1]);
 
@@ -139,8 +167,9 @@ struct setdoc_key {
 	const char *name;
 	const char *type;
 	const char *range;
-	const char *fallback;
+	const char *fallback; /* the default, or words: "required", "none", "the primary key" */
 	const char *help;
+	const struct setdoc_rule *rule; /* for common/setdoc_*.c only */
 };
 const struct setdoc_key *setdoc_keys(size_t *ret_n);
 
