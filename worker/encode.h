@@ -24,7 +24,7 @@ struct encode_config {
 	const char *prefix;        /* topic prefix of this database, cleaned */
 	const char *database;      /* current_database(), for source.db */
 	int partitions;            /* as recorded, not as the broker says now */
-	size_t record_max_bytes;   /* a record over it is poison: class CONFIG, code "too-large" */
+	size_t record_max_bytes;   /* a record over it is poison: class CONFIG, code "too-large"; 0: no limit */
 };
 
 struct encode_header {
@@ -53,20 +53,27 @@ int encoder_new(const struct encode_config *config, struct encoder **ret,
 void encoder_free(struct encoder *enc);
 void encoder_freep(struct encoder **enc);
 
-/* Choose an encoder for each column and the topic of the relation. Once per relation, before its events. */
+/*
+ * Choose an encoder for each column and the topic of the relation. Once per relation, before its events;
+ * a second call does it anew (for another encoder's configuration).
+ */
 int encode_prepare(struct encoder *enc, struct relation *rel, struct pgs_err *reterr) PGS_MUST_CHECK;
 
-/* Place in a transaction, for transactions = true; NULL otherwise. */
+/*
+ * Place in a transaction, for transactions = true; NULL otherwise. The caller keeps one total per transaction
+ * and one per table of it; encode_event() counts both on (a change of the key is two data changes).
+ */
 struct encode_transaction {
 	int64_t txid;
-	int64_t total_order;     /* of this event, from 1 */
-	int64_t collection_order; /* of this event among those of its table */
+	int64_t *total_order;      /* data changes of the transaction so far; 0 at its start */
+	int64_t *collection_order; /* those of this event's table */
 };
 
 /*
  * The records of one event, in order, through `emit`. An update that changes the key gives delete, tombstone,
  * insert; a delete gives a tombstone behind it when the set says so. now_us: wall clock for ts_ms outside
- * source. Class CONFIG: this event cannot be encoded (poison); class of emit's error otherwise.
+ * source. Class CONFIG, code "poison" or "too-large": this event cannot be encoded; class BUG: its rows are not
+ * record text of the relation; emit's error otherwise. Records before the error may have been emitted.
  */
 typedef int encode_emit_fn(void *ctx, const struct encode_record *record, struct pgs_err *reterr);
 int encode_event(struct encoder *enc, const struct relation *rel, const struct event *ev,

@@ -30,6 +30,7 @@ struct relation_column {
 	bool generated;
 	int key;         /* position in the key from 1; 0: not part of it */
 	char *fallback;  /* default expression, NULL: none */
+	char *labels;    /* of an enum (or an array of one), comma-separated, NULL: not known or no enum */
 	/* Filled by encode_prepare(): how this column's text becomes bytes. Owned by the relation. */
 	void *encoder;
 };
@@ -46,6 +47,7 @@ struct relation {
 	size_t n_key;
 	uint16_t *key;    /* indexes into columns, in key order */
 	char *topic;      /* filled by encode_prepare() */
+	void *parts;      /* filled by encode_prepare(): the bytes that are the same in every record. Owned */
 };
 
 /* `columns_json` is relation.columns. Class BUG when it does not have the documented form. */

@@ -1,0 +1,193 @@
+/*
+ * worker/event.c
+ *    Takes one row of the queue out of binary COPY, and record text apart into its columns.
+ *
+ * Nothing is allocated and nothing is copied but quoted fields. Does not know types: a field stays text.
+ */
+#include "worker/event.h"
+
+#include <endian.h>
+#include <string.h>
+
+/* Microseconds from 1970 to 2000, PostgreSQL's epoch. */
+#define EPOCH_2000_US INT64_C(946684800000000)
+
+struct cursor {
+	const char *at;
+	size_t left;
+};
+
+static bool take_i16(struct cursor *c, int16_t *ret)
+{
+	uint16_t n;
+	if (c->left < sizeof(n))
+		return false;
+	memcpy(&n, c->at, sizeof(n));
+	*ret = (int16_t)be16toh(n);
+	c->at += sizeof(n);
+	c->left -= sizeof(n);
+	return true;
+}
+
+static bool take_field(struct cursor *c, struct event_text *ret)
+{
+	uint32_t n;
+	if (c->left < sizeof(n))
+		return false;
+	memcpy(&n, c->at, sizeof(n));
+	n = be32toh(n);
+	c->at += sizeof(n);
+	c->left -= sizeof(n);
+	if (n == UINT32_MAX) {
+		*ret = (struct event_text){ .text = NULL };
+		return true;
+	}
+	if (n > c->left)
+		return false;
+	*ret = (struct event_text){ .text = c->at, .len = n };
+	c->at += n;
+	c->left -= n;
+	return true;
+}
+
+static bool as_i64(struct event_text field, int64_t *ret)
+{
+	uint64_t n;
+	if (!field.text || field.len != sizeof(n))
+		return false;
+	memcpy(&n, field.text, sizeof(n));
+	*ret = (int64_t)be64toh(n);
+	return true;
+}
+
+/* Relation ids are positive, written by our own capture functions in plain decimal. */
+static bool as_relation(struct event_text field, int32_t *ret)
+{
+	if (!field.text || field.len == 0 || field.len > 10)
+		return false;
+	int64_t n = 0;
+	for (uint32_t i = 0; i < field.len; i++) {
+		const unsigned digit = (unsigned)field.text[i] - '0';
+		if (digit > 9)
+			return false;
+		n = n * 10 + digit;
+	}
+	if (n > INT32_MAX)
+		return false;
+	*ret = (int32_t)n;
+	return true;
+}
+
+int event_from_copy(const char *row, size_t len, unsigned n_extra, struct event *ret,
+		    struct pgs_err *reterr)
+{
+	struct cursor c = { .at = row, .left = len };
+	int16_t n_fields;
+	if (!take_i16(&c, &n_fields))
+		return pgs_err_set(reterr, PGS_ERR_BUG, "",
+				   "a COPY tuple of %zu bytes has no header", len);
+	if (n_fields == -1 && c.left == 0)
+		return 0;
+	if (n_fields < 0 || (unsigned)n_fields != n_extra + EVENT_N_COLUMNS)
+		return pgs_err_set(reterr, PGS_ERR_BUG, "",
+				   "a COPY tuple has %d fields instead of %u", n_fields,
+				   n_extra + EVENT_N_COLUMNS);
+
+	struct event_text f[EVENT_N_COLUMNS];
+	for (unsigned i = 0; i < n_extra; i++)
+		if (!take_field(&c, &f[0]))
+			goto cut;
+	for (unsigned i = 0; i < EVENT_N_COLUMNS; i++)
+		if (!take_field(&c, &f[i]))
+			goto cut;
+	if (c.left != 0)
+		return pgs_err_set(reterr, PGS_ERR_BUG, "", "a COPY tuple has %zu bytes too many",
+				   c.left);
+
+	struct event ev = { .new_row = f[5], .old_row = f[6], .old_ctid = f[7], .new_ctid = f[8] };
+	if (!as_i64(f[0], &ev.id) || !as_i64(f[1], &ev.txid) || !as_i64(f[2], &ev.time_us))
+		return pgs_err_set(
+			reterr, PGS_ERR_BUG, "",
+			"ev_id, ev_txid or ev_time of an event is null or not 8 bytes wide");
+	if (__builtin_add_overflow(ev.time_us, EPOCH_2000_US, &ev.time_us))
+		return pgs_err_set(reterr, PGS_ERR_BUG, "", "ev_time of event %lld is infinite",
+				   (long long)ev.id);
+	if (!f[3].text || f[3].len != 1 || !memchr("IUDT", f[3].text[0], 4))
+		return pgs_err_set(reterr, PGS_ERR_BUG, "",
+				   "event %lld has a foreign ev_type \"%.*s\"", (long long)ev.id,
+				   f[3].len < 32 ? (int)f[3].len : 32, f[3].text ? f[3].text : "");
+	ev.type = f[3].text[0];
+	if (!as_relation(f[4], &ev.relation))
+		return pgs_err_set(reterr, PGS_ERR_BUG, "",
+				   "event %lld has no relation id in ev_extra1", (long long)ev.id);
+	*ret = ev;
+	return 1;
+cut:
+	return pgs_err_set(reterr, PGS_ERR_BUG, "", "a COPY tuple of %zu bytes ends inside a field",
+			   len);
+}
+
+/*
+ * A quoted field: "at" stands behind the opening quote. Bytes up to the next quote or backslash are moved in
+ * one piece. Returns the byte behind the closing quote, NULL when there is none.
+ */
+static const char *unquote(const char *at, const char *end, char **scratch)
+{
+	char *out = *scratch;
+	for (;;) {
+		const char *run = at;
+		while (at < end && *at != '"' && *at != '\\')
+			at++;
+		memcpy(out, run, (size_t)(at - run));
+		out += at - run;
+		if (at == end)
+			return NULL;
+		const char special = *at++;
+		if (special == '"' && (at == end || *at != '"'))
+			break;
+		if (at == end)
+			return NULL;
+		*out++ = *at++; /* the second half of "" or \\ */
+	}
+	*scratch = out;
+	return at;
+}
+
+int event_split(struct event_text row, size_t n, struct event_text *ret_fields, char *scratch,
+		struct pgs_err *reterr)
+{
+	const char *at = row.text;
+	const char *const end = row.text ? row.text + row.len : NULL;
+	if (row.len < 2 || !at || *at != '(' || end[-1] != ')')
+		return pgs_err_set(reterr, PGS_ERR_BUG, "", "a row of %u bytes is not record text",
+				   row.len);
+	const char *const last = end - 1; /* the closing parenthesis */
+	at++;
+	for (size_t i = 0; i < n; i++) {
+		struct event_text *f = &ret_fields[i];
+		if (at < last && *at == '"') {
+			char *out = scratch;
+			at = unquote(at + 1, last, &scratch);
+			if (!at)
+				return pgs_err_set(reterr, PGS_ERR_BUG, "",
+						   "field %zu of record text has no closing quote",
+						   i + 1);
+			*f = (struct event_text){ .text = out, .len = (uint32_t)(scratch - out) };
+		} else {
+			const char *stop = at;
+			while (stop < last && *stop != ',')
+				stop++;
+			*f = (struct event_text){ .text = stop > at ? at : NULL,
+						  .len = (uint32_t)(stop - at) };
+			at = stop;
+		}
+		const bool more = i + 1 < n;
+		if (more ? (at >= last || *at != ',') : at != last)
+			return pgs_err_set(
+				reterr, PGS_ERR_BUG, "",
+				"record text does not have %zu fields (seen at field %zu)", n,
+				i + 1);
+		at++;
+	}
+	return 0;
+}
