@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "common/utf8.h"
+
 struct scan {
 	const char *filename;
 	const char *text;
@@ -23,43 +25,12 @@ struct scan {
 	size_t cap_lines;
 };
 
-/* Bytes of the UTF-8 character at p, 0 when it is not one. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-	size_t n;
-	uint32_t c;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] >= 0xc2 && p[0] <= 0xdf)
-		n = 2;
-	else if ((p[0] & 0xf0) == 0xe0)
-		n = 3;
-	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-		n = 4;
-	else
-		return 0;
-	if (left < n)
-		return 0;
-	c = p[0] & (0xffU >> (n + 1));
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (n == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff)))
-		return 0;
-	if (n == 4 && (c < 0x10000 || c > 0x10ffff))
-		return 0;
-	return n;
-}
-
 static int check_bytes(const char *text, size_t len, const char *filename, struct pgs_err *reterr)
 {
 	int line = 1;
 
 	for (size_t i = 0; i < len;) {
-		size_t n = utf8_length((const unsigned char *)text + i, len - i);
+		size_t n = pgs_utf8_length(text + i, len - i);
 
 		if (text[i] == '\0')
 			return setdoc_fail(reterr, filename, line,
