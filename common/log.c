@@ -1,0 +1,101 @@
+/*
+ * common/log.c
+ *    See common/log.h. Holds the one global of common/: where lines go.
+ *
+ * Set up once, before threads start; afterwards any thread may log. Does not know the journal's fields.
+ */
+#include "common/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LOG_LINE_MAX = 2048 };
+
+static struct {
+	char program[32];
+	_Atomic int max_level; /* enum pgs_log_level; SIGHUP may change it while threads log */
+	bool terminal;
+	pgs_log_sink *sink;
+	void *ctx;
+} log_state = { .program = "pgshovel", .max_level = PGS_LOG_INFO };
+
+void pgs_log_open(const char *program, enum pgs_log_level max_level)
+{
+	(void)snprintf(log_state.program, sizeof(log_state.program), "%s", program);
+	log_state.terminal = isatty(STDERR_FILENO) == 1;
+	log_state.max_level = (int)max_level;
+}
+
+void pgs_log_set_level(enum pgs_log_level max_level)
+{
+	log_state.max_level = (int)max_level;
+}
+
+void pgs_log_set_sink(pgs_log_sink *sink, void *ctx)
+{
+	log_state.sink = sink;
+	log_state.ctx = ctx;
+}
+
+static void to_stderr(enum pgs_log_level level, const char *prefix, const char *line)
+{
+	char text[LOG_LINE_MAX + 128];
+	const char *gap = prefix ? " " : "";
+	int len;
+
+	if (!prefix)
+		prefix = "";
+	if (log_state.terminal)
+		len = snprintf(text, sizeof(text), "%s: %s%s%s\n", log_state.program, prefix, gap,
+			       line);
+	else
+		len = snprintf(text, sizeof(text), "<%d>%s%s%s\n", (int)level, prefix, gap, line);
+	if (len < 0)
+		return;
+	if ((size_t)len >= sizeof(text)) {
+		len = (int)sizeof(text) - 1;
+		text[len - 1] = '\n';
+	}
+	/* One write: lines of several threads and processes do not mix. There is nobody to tell a failure. */
+	if (write(STDERR_FILENO, text, (size_t)len) < 0)
+		return;
+}
+
+void pgs_log(enum pgs_log_level level, const char *prefix, const char *fmt, ...)
+{
+	int saved_errno = errno;
+	char line[LOG_LINE_MAX];
+	va_list ap;
+
+	if ((int)level > log_state.max_level)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap); /* a line that is too long is cut */
+	va_end(ap);
+	/* Every control character: a foreign text must not forge a second line or colour a terminal. */
+	for (char *p = line; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+	if (log_state.sink)
+		log_state.sink(level, prefix, line, log_state.ctx);
+	else
+		to_stderr(level, prefix, line);
+	errno = saved_errno;
+}
+
+bool pgs_log_allowed(struct pgs_log_limit *limit, uint64_t now_us, unsigned *ret_held_back)
+{
+	if (limit->in_window == 0 || now_us - limit->window_start_us >= limit->interval_us) {
+		limit->window_start_us = now_us;
+		limit->in_window = 0;
+	}
+	if (limit->in_window >= limit->burst) {
+		limit->held_back++;
+		return false;
+	}
+	limit->in_window++;
+	*ret_held_back = limit->held_back;
+	limit->held_back = 0;
+	return true;
+}
