@@ -239,13 +239,13 @@ server_pid() { # NAME DIR [NODE]
 }
 
 server_wipe() { # DIR
-	local options name
-	for options in "$1"/*/options; do
-		[ -e "$options" ] || continue
-		name=$(basename "$(dirname "$options")")
-		server_kill "$name" "$1"
-		server_ports_back "$(cd "$1" && pwd)/$name"
-	done
+	local options server
+	[ -d "$1" ] || return 0
+	while read -r -u 6 options; do
+		server=$(dirname "$options")
+		server_kill "$(basename "$server")" "$(dirname "$server")"
+		server_ports_back "$server"
+	done 6< <(find "$(cd "$1" && pwd)" -maxdepth 4 -name options -type f)
 	rm -rf "${1:?}"
 }
 
