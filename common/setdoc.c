@@ -140,8 +140,7 @@ static int parse_tree(struct setdoc *doc, config_t *config, const char *text, si
 	memcpy(copy + len, "\n", 2); /* libconfig wants a newline behind a last comment */
 	if (config_read_string(config, copy) != CONFIG_TRUE)
 		return setdoc_fail(reterr, doc->filename, config_error_line(config),
-				   "%s; correct the line or the one before it",
-				   config_error_text(config));
+				   "%s; give each key once", config_error_text(config));
 	root = config_root_setting(config);
 	set_lines(root, lines, n_lines, &at);
 	setdoc_defaults(doc, "topics");

@@ -72,11 +72,34 @@ struct setdoc_shown {
 };
 struct setdoc_shown setdoc_show(const char *value);
 
+enum setdoc_token {
+	SETDOC_TOKEN_END,
+	SETDOC_TOKEN_NAME,
+	SETDOC_TOKEN_BOOL,
+	SETDOC_TOKEN_NUMBER, /* decimal, at most nine digits */
+	SETDOC_TOKEN_STRING, /* the quotes included */
+	SETDOC_TOKEN_SIGN, /* one of =:;,{}[]() */
+};
+
+/* The caller sets filename, text, len (UTF-8, no NUL byte) and line = 1; the rest describes one token. */
+struct setdoc_lexer {
+	const char *filename;
+	const char *text;
+	size_t len;
+	size_t at; /* behind the token */
+	int line; /* where `at` is */
+	enum setdoc_token kind;
+	size_t start;
+	size_t n;
+	int start_line;
+};
+
+/* Go to the next token. Comments are skipped; what libconfig would misread is refused. */
+int setdoc_lex_next(struct setdoc_lexer *lex, struct pgs_err *reterr) PGS_MUST_CHECK;
+
 /*
- * What libconfig would let through or misread is refused in the raw text: NUL bytes, invalid UTF-8, control
- * characters in strings, escapes other than \" and \\, @include, numbers that are not plain decimal,
- * deep nesting, unfinished comments and strings. *ret_lines (malloc'ed) holds the line of each string value
- * in the order of the text: libconfig's own line is that of the token behind it.
+ * Refuse what libconfig cannot parse or would misread. *ret_lines (malloc'ed, may be NULL) holds the line of
+ * each string value in the order of the text.
  */
 int setdoc_scan(const char *text, size_t len, const char *filename, int **ret_lines, size_t *ret_n,
 		struct pgs_err *reterr) PGS_MUST_CHECK;

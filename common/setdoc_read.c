@@ -333,7 +333,7 @@ static int fail_unknown(const struct setdoc *doc, const char *group,
 					 used ? ", " : "", keys[i].name);
 	}
 	return setdoc_fail(reterr, doc->filename, setdoc_line(setting),
-			   "unknown key \"%s\"%s%s%s; known here are %s",
+			   "unknown key \"%s\"%s%s%s; known here: %s",
 			   setdoc_show(config_setting_name(setting)).text, group[0] ? " in \"" : "",
 			   group, group[0] ? "\"" : "", known);
 }

@@ -95,7 +95,7 @@ static int read_number(const struct setdoc *doc, const struct setdoc_key *key,
 	value = config_setting_get_int(setting);
 	if (value < rule->min || value > rule->max)
 		return setdoc_fail(reterr, doc->filename, setdoc_line(setting),
-				   "\"%s\" cannot be %d; give a number, %s", key->name, value,
+				   "\"%s\" cannot be %d; give a number: %s", key->name, value,
 				   key->range);
 	put_number(rule, value, field);
 	return 0;
@@ -108,16 +108,16 @@ static int read_text(const struct setdoc *doc, const struct setdoc_key *key,
 
 	if (config_setting_type(setting) != CONFIG_TYPE_STRING)
 		return setdoc_fail(reterr, doc->filename, setdoc_line(setting),
-				   "\"%s\" must be a %s in double quotes, %s", key->name, key->type,
+				   "\"%s\" must be a %s in double quotes: %s", key->name, key->type,
 				   key->range);
 	text = config_setting_get_string(setting);
 	if (!setdoc_scalar_from_text(key->rule, text, field))
 		return setdoc_fail(reterr, doc->filename, setdoc_line(setting),
 				   "\"%s\" cannot be \"%s\"; give %s%s", key->name,
 				   setdoc_show(text).text,
-				   key->rule->kind == SETDOC_KIND_DURATION ? "a duration, "
-				   : key->rule->kind == SETDOC_KIND_SIZE   ? "a size, "
-									   : "one of ",
+				   key->rule->kind == SETDOC_KIND_DURATION ? "a duration: "
+				   : key->rule->kind == SETDOC_KIND_SIZE   ? "a size: "
+									   : "one of: ",
 				   key->range);
 	return 0;
 }

@@ -1,10 +1,10 @@
 /*
  * common/setdoc_scan.c
- *    A look at the raw text of a set file before libconfig sees it.
+ *    A look at the whole text of a set file before libconfig sees it: bytes, grammar, depth, lines.
  *
- * libconfig cuts numbers silently, reads other files for @include, ends quietly inside an open comment, turns
- * escapes into NUL bytes and recurses as deep as the text asks. All of that is refused here, with the line.
- * Does not know any key and does not judge the grammar: that is libconfig's part.
+ * libconfig 1.5 leaks memory on a syntax error, recurses as deep as the text asks, and gives strings the line of
+ * the token behind them; so it gets only texts that it can parse. Duplicate names are left to it. Does not
+ * know any key.
  */
 #include "common/setdoc_internal.h"
 
@@ -13,16 +13,12 @@
 #include "common/utf8.h"
 
 struct scan {
-	const char *filename;
-	const char *text;
-	size_t len;
-	size_t at;
-	int line;
+	struct setdoc_lexer lex; /* on the next token, not yet taken */
 	int depth;
-	bool after_string; /* the last token was a string: one that follows is joined to it */
 	int *lines; /* owned until setdoc_scan() hands it over */
 	size_t n_lines;
 	size_t cap_lines;
+	struct pgs_err *reterr;
 };
 
 static int check_bytes(const char *text, size_t len, const char *filename, struct pgs_err *reterr)
@@ -46,177 +42,140 @@ static int check_bytes(const char *text, size_t len, const char *filename, struc
 	return 0;
 }
 
-static int remember_string(struct scan *s, struct pgs_err *reterr)
+static int advance(struct scan *s)
+{
+	return setdoc_lex_next(&s->lex, s->reterr);
+}
+
+static bool at_sign(const struct scan *s, char sign)
+{
+	return s->lex.kind == SETDOC_TOKEN_SIGN && s->lex.text[s->lex.start] == sign;
+}
+
+/* Strings are not shown: one of them may be a password that went astray. */
+static int fail_unexpected(const struct scan *s, const char *advice)
+{
+	const struct setdoc_lexer *lex = &s->lex;
+
+	if (lex->kind == SETDOC_TOKEN_END)
+		return setdoc_fail(s->reterr, lex->filename, lex->start_line,
+				   "the file ends too early; %s", advice);
+	if (lex->kind == SETDOC_TOKEN_STRING)
+		return setdoc_fail(s->reterr, lex->filename, lex->start_line,
+				   "a string cannot stand here; %s", advice);
+	return setdoc_fail(s->reterr, lex->filename, lex->start_line,
+			   "\"%.*s\" cannot stand here; %s", (int)(lex->n > 40 ? 40 : lex->n),
+			   lex->text + lex->start, advice);
+}
+
+/* One or more strings, which libconfig joins. */
+static int scan_string(struct scan *s)
 {
 	if (s->n_lines == s->cap_lines) {
 		size_t cap = s->cap_lines ? s->cap_lines * 2 : 64;
 		int *lines = reallocarray(s->lines, cap, sizeof(*lines));
 
 		if (!lines)
-			return pgs_err_nomem(reterr);
+			return pgs_err_nomem(s->reterr);
 		s->lines = lines;
 		s->cap_lines = cap;
 	}
-	s->lines[s->n_lines++] = s->line;
+	s->lines[s->n_lines++] = s->lex.start_line;
+	while (s->lex.kind == SETDOC_TOKEN_STRING) {
+		if (advance(s))
+			return -1;
+	}
 	return 0;
 }
 
-/* From the opening quote to behind the closing one. */
-static int scan_string(struct scan *s, struct pgs_err *reterr)
+static int scan_value(struct scan *s);
+static int scan_settings(struct scan *s, bool in_group);
+
+/* Values between brackets, the opening one taken already. An array holds scalars of one kind. */
+static int scan_elements(struct scan *s, char close, bool array)
 {
-	if (!s->after_string && remember_string(s, reterr))
+	enum setdoc_token first = s->lex.kind;
+
+	if (at_sign(s, close))
+		return advance(s);
+	for (;;) {
+		if (array && s->lex.kind == SETDOC_TOKEN_SIGN)
+			return fail_unexpected(s,
+					       "between [ and ] write values, separated by commas");
+		if (array && s->lex.kind != first)
+			return fail_unexpected(s, "values between [ and ] must be of one type");
+		if (scan_value(s))
+			return -1;
+		if (at_sign(s, close))
+			return advance(s);
+		if (!at_sign(s, ','))
+			return fail_unexpected(
+				s, array ? "separate values with commas and close with ]"
+					 : "separate values with commas and close with )");
+		if (advance(s))
+			return -1;
+		if (at_sign(s, close))
+			return fail_unexpected(s, "remove the comma before it");
+	}
+}
+
+static int scan_value(struct scan *s)
+{
+	char sign = s->lex.kind == SETDOC_TOKEN_SIGN ? s->lex.text[s->lex.start] : '\0';
+	int rc;
+
+	if (s->lex.kind == SETDOC_TOKEN_STRING)
+		return scan_string(s);
+	if (s->lex.kind == SETDOC_TOKEN_NUMBER || s->lex.kind == SETDOC_TOKEN_BOOL)
+		return advance(s);
+	if (sign != '{' && sign != '[' && sign != '(')
+		return fail_unexpected(s, "write a value, text in double quotes");
+	if (++s->depth > SETDOC_MAX_DEPTH)
+		return setdoc_fail(s->reterr, s->lex.filename, s->lex.start_line,
+				   "brackets are nested deeper than any key permits; remove some");
+	if (advance(s))
 		return -1;
-	for (s->at++; s->at < s->len; s->at++) {
-		unsigned char c = (unsigned char)s->text[s->at];
-
-		if (c == '"') {
-			s->at++;
-			return 0;
-		}
-		if (c == '\n')
-			break;
-		if (c < 0x20 || c == 0x7f)
-			return setdoc_fail(reterr, s->filename, s->line,
-					   "there is a control character in a string; remove it");
-		if (c == '\\') {
-			char next = s->at + 1 < s->len ? s->text[s->at + 1] : '\0';
-
-			if (next != '"' && next != '\\')
-				return setdoc_fail(reterr, s->filename, s->line,
-						   "a backslash in a string must stand before a "
-						   "double quote or "
-						   "another backslash; write \\\\ for a backslash");
-			s->at++;
-		}
-	}
-	return setdoc_fail(reterr, s->filename, s->line,
-			   "a string is not closed in its line; add the double quote");
-}
-
-static int scan_comment(struct scan *s, struct pgs_err *reterr)
-{
-	int first = s->line;
-
-	for (s->at += 2; s->at + 1 < s->len; s->at++) {
-		if (s->text[s->at] == '*' && s->text[s->at + 1] == '/') {
-			s->at += 2;
-			return 0;
-		}
-		if (s->text[s->at] == '\n')
-			s->line++;
-	}
-	return setdoc_fail(reterr, s->filename, first, "a comment is not closed; add */");
-}
-
-static bool is_word(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_' || c == '-' || c == '+' || c == '.' || c == '*';
-}
-
-/* Names, true and false are libconfig's; whatever looks like a number must be plain. */
-static int scan_word(struct scan *s, struct pgs_err *reterr)
-{
-	const char *word = s->text + s->at;
-	size_t n = 0;
-	size_t digits;
-
-	while (s->at + n < s->len && is_word(word[n]))
-		n++;
-	s->at += n;
-	if (!(word[0] >= '0' && word[0] <= '9') && word[0] != '-' && word[0] != '+' &&
-	    word[0] != '.')
-		return 0;
-	digits = word[0] == '-' ? 1 : 0;
-	if (digits == n || (word[digits] == '0' && n > digits + 1))
-		digits = 0;
+	if (sign == '{')
+		rc = scan_settings(s, true);
 	else
-		while (digits < n && word[digits] >= '0' && word[digits] <= '9')
-			digits++;
-	if (digits != n)
-		return setdoc_fail(
-			reterr, s->filename, s->line,
-			"\"%.*s\" is not a plain number; write whole numbers in decimal digits",
-			(int)(n > 40 ? 40 : n), word);
-	if (n > 10)
-		return setdoc_fail(reterr, s->filename, s->line,
-				   "the number %.*s is too large for any key; write a smaller one",
-				   (int)(n > 40 ? 40 : n), word);
-	return 0;
+		rc = scan_elements(s, sign == '[' ? ']' : ')', sign == '[');
+	s->depth--;
+	return rc;
 }
 
-static int scan_token(struct scan *s, struct pgs_err *reterr)
+/* "name = value;" until the end of the file, or in a group until the bracket, which is taken. */
+static int scan_settings(struct scan *s, bool in_group)
 {
-	char c = s->text[s->at];
-	char next = s->at + 1 < s->len ? s->text[s->at + 1] : '\0';
-
-	switch (c) {
-	case '\n':
-		s->line++;
-		s->at++;
-		return 0;
-	case ' ':
-	case '\t':
-	case '\r':
-	case '\f':
-		s->at++;
-		return 0;
-	case '"': {
-		int rc = scan_string(s, reterr);
-
-		s->after_string = true;
-		return rc;
+	for (;;) {
+		if (in_group ? at_sign(s, '}') : s->lex.kind == SETDOC_TOKEN_END)
+			return in_group ? advance(s) : 0;
+		if (s->lex.kind != SETDOC_TOKEN_NAME)
+			return fail_unexpected(s, in_group ? "write name = value; and close with }"
+							   : "write name = value;");
+		if (advance(s))
+			return -1;
+		if (!at_sign(s, '=') && !at_sign(s, ':'))
+			return fail_unexpected(s, "write name = value;");
+		if (advance(s) || scan_value(s))
+			return -1;
+		if ((at_sign(s, ';') || at_sign(s, ',')) && advance(s))
+			return -1;
 	}
-	case '/':
-		if (next == '*')
-			return scan_comment(s, reterr);
-		if (next != '/')
-			break;
-		__attribute__((fallthrough));
-	case '#':
-		while (s->at < s->len && s->text[s->at] != '\n')
-			s->at++;
-		return 0;
-	case '@':
-		return setdoc_fail(reterr, s->filename, s->line,
-				   "\"@include\" is not supported; write the set into one file");
-	case '{':
-	case '[':
-	case '(':
-		if (++s->depth > SETDOC_MAX_DEPTH)
-			return setdoc_fail(
-				reterr, s->filename, s->line,
-				"brackets are nested deeper than any key permits; remove some");
-		break;
-	case '}':
-	case ']':
-	case ')':
-		s->depth--;
-		break;
-	default:
-		if (is_word(c)) {
-			s->after_string = false;
-			return scan_word(s, reterr);
-		}
-		break;
-	}
-	s->after_string = false;
-	s->at++;
-	return 0;
 }
 
 int setdoc_scan(const char *text, size_t len, const char *filename, int **ret_lines, size_t *ret_n,
 		struct pgs_err *reterr)
 {
-	struct scan s = { .filename = filename, .text = text, .len = len, .line = 1 };
+	struct scan s = {
+		.lex = { .filename = filename, .text = text, .len = len, .line = 1 },
+		.reterr = reterr,
+	};
 
 	if (check_bytes(text, len, filename, reterr))
 		return -1;
-	while (s.at < s.len) {
-		if (scan_token(&s, reterr)) {
-			free(s.lines);
-			return -1;
-		}
+	if (advance(&s) || scan_settings(&s, false)) {
+		free(s.lines);
+		return -1;
 	}
 	*ret_lines = s.lines;
 	*ret_n = s.n_lines;
