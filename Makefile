@@ -86,16 +86,19 @@ LIB_common := $(BUILD)/libpgshovel.a
 LIB_admin := $(BUILD)/libadmin.a
 LIB_supervisor := $(BUILD)/libsupervisor.a
 LIB_worker := $(BUILD)/libworker.a
-TEST_ARCHIVES := $(foreach part,$(PARTS),$(LIB_$(part)))
+LIB_testing := $(BUILD)/libtesting.a
+TEST_ARCHIVES := $(foreach part,$(PARTS) testing,$(LIB_$(part)))
 
 PROGRAMS := $(BUILD)/pgshovel $(BUILD)/pgshoveld $(BUILD)/pgshovel-kafka-relay
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
-TEST_TOOL_SOURCES := $(wildcard tests/lib/*.c tests/bench/*.c tests/fakes/*.c)
+# Files of tests/lib without main(): linked with every test program.
+TEST_PART_SOURCES := tests/lib/checker.c tests/lib/record.c
+TEST_TOOL_SOURCES := $(filter-out $(TEST_PART_SOURCES),$(wildcard tests/lib/*.c tests/bench/*.c tests/fakes/*.c))
 TEST_TOOLS := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(TEST_TOOL_SOURCES))))
 
-MAN_SOURCES := $(wildcard admin/*.[1-8] supervisor/*.[1-8] worker/*.[1-8] docs/*.[1-8])
+MAN_SOURCES := $(wildcard common/*.[1-8] admin/*.[1-8] supervisor/*.[1-8] worker/*.[1-8] docs/*.[1-8])
 MAN_PAGES := $(addprefix $(BUILD)/man/,$(notdir $(MAN_SOURCES)))
 
 C_FILES = $(wildcard common/*.[ch] admin/*.[ch] supervisor/*.[ch] worker/*.[ch] tests/*/*.[ch])
@@ -124,6 +127,7 @@ $(LIB_common): $(COMMON_OBJ)
 $(LIB_admin): $(ADMIN_OBJ)
 $(LIB_supervisor): $(SUPERVISOR_OBJ)
 $(LIB_worker): $(WORKER_OBJ)
+$(LIB_testing): $(patsubst %.c,$(BUILD)/obj/%.o,$(TEST_PART_SOURCES))
 
 # Made anew each time: an archive that is updated in place keeps the objects of deleted files.
 $(BUILD)/lib%.a:
