@@ -359,7 +359,10 @@ void encode_type_choose(const struct setdoc *doc, const struct relation_column *
 			struct value_encoder *ret)
 {
 	*ret = (struct value_encoder){ .fn = encode_value_string, .schema = VALUE_SCHEMA_STRING };
-	if (col->elemid == 0) {
+	/* int2vector and a few others have elements but are no arrays in their text. */
+	const size_t n = strlen(col->base);
+	const bool array = col->elemid != 0 && n > 2 && strcmp(col->base + n - 2, "[]") == 0;
+	if (!array) {
 		choose_scalar(doc, col, col->baseid, ret);
 	} else if (is_array_of(col->elemid)) {
 		choose_scalar(doc, col, col->elemid, ret);
