@@ -1,0 +1,276 @@
+/*
+ * supervisor/config.c
+ *    The option table of pgshoveld and the rules between options.
+ *
+ * Does not read credentials and does not open the worker's binary.
+ */
+#include <string.h>
+
+#include "common/parse.h"
+#include "supervisor/config.h"
+
+#define FIELD(name) offsetof(struct config, name)
+
+static const struct option_spec specs[] = {
+	{ .name = "zookeeper-hosts",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(zookeeper_hosts),
+	  .fallback = "127.0.0.1:2181",
+	  .argument = "HOSTS",
+	  .help = "ZooKeeper servers, HOST:PORT,... with an optional /chroot behind the last" },
+	{ .name = "cluster",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(cluster),
+	  .fallback = "default",
+	  .argument = "NAME",
+	  .help = "the cluster whose sets are relayed" },
+	{ .name = "host",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(host),
+	  .argument = "NAME",
+	  .help = "name of this supervisor, unique in the cluster (default: the machine's name)" },
+	{ .name = "set",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(set),
+	  .argument = "NAME",
+	  .flags = OPTION_ACTION,
+	  .help = "supervise this set only, in the foreground" },
+	{ .name = "session-timeout",
+	  .type = OPTION_DURATION,
+	  .offset = FIELD(session_timeout_us),
+	  .fallback = "15s",
+	  .min = 400 * 1000,
+	  .max = 300LL * 1000 * 1000,
+	  .argument = "TIME",
+	  .help = "after this long without a word from us ZooKeeper gives our sets to another "
+		  "host" },
+	{ .name = "config",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(config_path),
+	  .argument = "FILE",
+	  .flags = OPTION_ACTION,
+	  .help = "configuration file (default: " CONFIG_DEFAULT_PATH " when it exists)" },
+	{ .name = "credentials-dir",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(credentials_dir),
+	  .argument = "FOLDER",
+	  .help = "folder with the files pgpass, kafka, kafka.SET and zookeeper (default: "
+		  "$CREDENTIALS_DIRECTORY)" },
+	{ .name = "relay",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(relay),
+	  .argument = "PATH",
+	  .flags = OPTION_RELOAD,
+	  .help = "the worker's binary (default: pgshovel-kafka-relay beside pgshoveld, else in "
+		  "PATH)" },
+	{ .name = "stop-grace",
+	  .type = OPTION_DURATION,
+	  .offset = FIELD(stop_grace_us),
+	  .fallback = "20s",
+	  .min = 100 * 1000,
+	  .max = 600LL * 1000 * 1000,
+	  .argument = "TIME",
+	  .flags = OPTION_RELOAD,
+	  .help = "how long a worker may take to finish its transaction before it is terminated" },
+	{ .name = "heartbeat-timeout",
+	  .type = OPTION_DURATION,
+	  .offset = FIELD(heartbeat_timeout_us),
+	  .fallback = "60s",
+	  .min = 1000 * 1000,
+	  .max = 3600LL * 1000 * 1000,
+	  .argument = "TIME",
+	  .flags = OPTION_RELOAD,
+	  .help = "a worker that says nothing for this long is killed and started again" },
+	{ .name = "max-sets",
+	  .type = OPTION_INT,
+	  .offset = FIELD(max_sets),
+	  .fallback = "256",
+	  .min = 1,
+	  .max = 4096,
+	  .argument = "N",
+	  .flags = OPTION_RELOAD,
+	  .help = "sets beyond this number are not looked after" },
+	{ .name = "log-level",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(log_level),
+	  .fallback = "info",
+	  .argument = "LEVEL",
+	  .flags = OPTION_RELOAD,
+	  .help = "error, warning, notice, info or debug" },
+	{ .name = "stdout",
+	  .type = OPTION_FLAG,
+	  .offset = FIELD(to_stdout),
+	  .flags = OPTION_ACTION,
+	  .help = "with --set: write JSON lines to standard output instead of Kafka" },
+	{ .name = "file",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(file),
+	  .argument = "PATH",
+	  .flags = OPTION_ACTION,
+	  .help = "with --set: append JSON lines to this file instead of sending to Kafka" },
+	{ .name = "from",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(from),
+	  .argument = "SNAPSHOT",
+	  .flags = OPTION_ACTION,
+	  .help = "with --stdout or --file: start at this snapshot instead of the set's first" },
+	{ .name = "commit",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(commit),
+	  .argument = "FILE",
+	  .flags = OPTION_ACTION,
+	  .help = "with --stdout or --file: keep the position in this file" },
+	{ .name = "version",
+	  .type = OPTION_FLAG,
+	  .offset = FIELD(version),
+	  .flags = OPTION_ACTION,
+	  .help = "print the version and exit" },
+	{ .name = "help",
+	  .letter = 'h',
+	  .type = OPTION_FLAG,
+	  .offset = FIELD(help),
+	  .flags = OPTION_ACTION,
+	  .help = "print this and exit" },
+	{ .name = "mdoc-options",
+	  .type = OPTION_FLAG,
+	  .offset = FIELD(mdoc_options),
+	  .flags = OPTION_ACTION | OPTION_HIDDEN,
+	  .help = "print the options for the manual and exit" },
+};
+
+static const struct {
+	const char *name;
+	enum pgs_log_level level;
+} levels[] = {
+	{ "error", PGS_LOG_ERR }, { "warning", PGS_LOG_WARNING }, { "notice", PGS_LOG_NOTICE },
+	{ "info", PGS_LOG_INFO }, { "debug", PGS_LOG_DEBUG },
+};
+
+static int check(const struct config *c, struct pgs_err *reterr)
+{
+	bool known = false;
+
+	if (!pgs_cluster_name_ok(c->cluster))
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
+				   "cluster name \"%s\" is not valid; it is [a-z][a-z0-9]{0,23}",
+				   c->cluster);
+	if (c->set && !pgs_set_name_ok(c->set))
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
+				   "set name \"%s\" is not valid; it is [a-z][a-z0-9_]{0,23}, "
+				   "without \"__\" and an edge \"_\"",
+				   c->set);
+	for (size_t i = 0; i < PGS_ARRAY_LEN(levels); i++)
+		known |= strcmp(levels[i].name, c->log_level) == 0;
+	if (!known)
+		return pgs_err_set(
+			reterr, PGS_ERR_CONFIG, "",
+			"log level \"%s\" is not one of error, warning, notice, info, debug",
+			c->log_level);
+	if (c->to_stdout && c->file)
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
+				   "--stdout and --file cannot be given together");
+	if ((c->to_stdout || c->file) && !c->set)
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
+				   "--stdout and --file need --set NAME");
+	if ((c->from || c->commit) && !c->to_stdout && !c->file)
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
+				   "--from and --commit need --stdout or --file");
+	return 0;
+}
+
+static int read_all(int argc, char **argv, struct config *ret, bool *ret_usage,
+		    struct pgs_err *reterr)
+{
+	/* options_argv permutes what it is given; a reload wants the words as they were. */
+	PGS_CLEANUP(pgs_freep) char **copy = calloc((size_t)argc + 1, sizeof(char *));
+	int n_words = 0;
+
+	if (!copy)
+		return pgs_err_nomem(reterr);
+	memcpy(copy, argv, (size_t)argc * sizeof(char *));
+	*ret_usage = true;
+	if (options_init(&ret->options, specs, PGS_ARRAY_LEN(specs), ret, reterr) < 0 ||
+	    options_argv(&ret->options, argc, copy, &n_words, reterr) < 0)
+		return -1;
+	/* --help must not fail because of a variable or a file. */
+	if (ret->help || ret->version || ret->mdoc_options)
+		return 0;
+	if (n_words > 1)
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
+				   "unexpected argument \"%s\"; try --help", copy[1]);
+	if (options_environment(&ret->options, reterr) < 0)
+		return -1;
+	*ret_usage = false;
+	const char *path = ret->config_path;
+	if (!path && access(CONFIG_DEFAULT_PATH, F_OK) == 0)
+		path = CONFIG_DEFAULT_PATH;
+	if (path && options_file(&ret->options, path, reterr) < 0)
+		return -1;
+	*ret_usage = true;
+	if (!ret->credentials_dir && getenv("CREDENTIALS_DIRECTORY")) {
+		ret->credentials_dir = strdup(getenv("CREDENTIALS_DIRECTORY"));
+		if (!ret->credentials_dir)
+			return pgs_err_nomem(reterr);
+	}
+	return check(ret, reterr);
+}
+
+int config_read(int argc, char **argv, struct config *ret, bool *ret_usage, struct pgs_err *reterr)
+{
+	*ret = (struct config){ 0 };
+	if (read_all(argc, argv, ret, ret_usage, reterr) == 0)
+		return 0;
+	config_done(ret);
+	return -1;
+}
+
+int config_take_reloadable(struct config *into, const struct config *from, struct pgs_err *reterr)
+{
+	PGS_CLEANUP(pgs_freep) char *level = strdup(from->log_level);
+	PGS_CLEANUP(pgs_freep) char *relay = from->relay ? strdup(from->relay) : NULL;
+
+	if (!level || (from->relay && !relay))
+		return pgs_err_nomem(reterr);
+	free(into->log_level);
+	free(into->relay);
+	into->log_level = PGS_STEAL(level);
+	into->relay = PGS_STEAL(relay);
+	into->stop_grace_us = from->stop_grace_us;
+	into->heartbeat_timeout_us = from->heartbeat_timeout_us;
+	into->max_sets = from->max_sets;
+	return 0;
+}
+
+enum pgs_log_level config_log_level(const struct config *config)
+{
+	for (size_t i = 0; i < PGS_ARRAY_LEN(levels); i++)
+		if (strcmp(levels[i].name, config->log_level) == 0)
+			return levels[i].level;
+	return PGS_LOG_INFO;
+}
+
+void config_help(FILE *out)
+{
+	(void)fputs("Usage: pgshoveld [OPTION]...\n"
+		    "       pgshoveld --set NAME [OPTION]...\n"
+		    "\n"
+		    "Runs a relay for every set of the cluster that falls to this host, and "
+		    "restarts it\n"
+		    "when it fails or when the set gets a new version.\n"
+		    "\n"
+		    "Options:\n",
+		    out);
+	options_help(specs, PGS_ARRAY_LEN(specs), out);
+}
+
+void config_mdoc(FILE *out)
+{
+	options_mdoc(specs, PGS_ARRAY_LEN(specs), out);
+}
+
+void config_done(struct config *config)
+{
+	if (config->options.specs)
+		options_done(&config->options);
+	*config = (struct config){ 0 };
+}

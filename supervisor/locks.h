@@ -1,0 +1,24 @@
+/*
+ * supervisor/locks.h
+ *    The ephemeral nodes that make this host the owner of its sets.
+ */
+#ifndef PGSHOVEL_SUPERVISOR_LOCKS_H
+#define PGSHOVEL_SUPERVISOR_LOCKS_H
+
+#include <stdbool.h>
+
+#include "supervisor/supervisor.h"
+
+/* A new session: every lock has to be taken again. What we own is believed until an answer says otherwise. */
+void locks_forget(struct supervisor *sup);
+
+/* A watch fired. True when the path was a lock's. */
+bool locks_on_watch(struct supervisor *sup, const char *path);
+
+/* Send the requests that are due. Never waits. */
+void locks_pump(struct supervisor *sup);
+
+/* Give a lock back. True when there is nothing (more) to give back; else call again after a pass. */
+bool locks_release(struct supervisor *sup, struct slot *slot);
+
+#endif
