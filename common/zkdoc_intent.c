@@ -111,6 +111,13 @@ static bool gid_ok(const char *gid, const char *id)
 	       pgs_parse_i64(colon + 2 + ZKDOC_ID_HEX, 0, INTENT_MAX_DATABASES, &n, NULL) == 0;
 }
 
+/* A string or null. */
+static bool nullable(json_t *json, const char **ret)
+{
+	*ret = json_string_value(json);
+	return json_is_string(json) || json_is_null(json);
+}
+
 static char *copy(const char *text)
 {
 	return text ? strdup(text) : NULL;
@@ -146,6 +153,7 @@ static int read_fields(json_t *json, struct zkdoc_intent *doc, struct pgs_err *r
 	const char *to;
 	const char *at;
 	const char *by;
+	json_t *nulls[3];
 	json_t *databases;
 	size_t n;
 
@@ -158,9 +166,11 @@ static int read_fields(json_t *json, struct zkdoc_intent *doc, struct pgs_err *r
 			", this pgshovel knows format 1; use the version that wrote it or a later "
 			"one",
 			v);
-	if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I,s:s,s:s,s:s?,s:s?,s:s?,s:o,s:s,s:s}", "v",
-			   &v, "id", &id, "kind", &kind, "set", &set, "from", &from, "to", &to,
-			   "databases", &databases, "at", &at, "by", &by))
+	if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:s}", "v",
+			   &v, "id", &id, "kind", &kind, "set", &nulls[0], "from", &nulls[1], "to",
+			   &nulls[2], "databases", &databases, "at", &at, "by", &by))
+		return fail("its fields", reterr);
+	if (!nullable(nulls[0], &set) || !nullable(nulls[1], &from) || !nullable(nulls[2], &to))
 		return fail("its fields", reterr);
 	n = json_array_size(databases);
 	if (!json_is_array(databases) || n > INTENT_MAX_DATABASES)
