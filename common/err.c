@@ -23,8 +23,8 @@ static void one_line(char *text)
 		text[--len] = '\0';
 }
 
-int pgs_err_set(struct pgs_err *reterr, enum pgs_err_class cls, const char *code, const char *fmt,
-		...)
+int(pgs_err_set)(struct pgs_err *reterr, enum pgs_err_class cls, const char *code, const char *fmt,
+		 ...)
 {
 	int saved_errno = errno;
 	char msg[sizeof(reterr->msg)];
@@ -46,7 +46,7 @@ int pgs_err_set(struct pgs_err *reterr, enum pgs_err_class cls, const char *code
 	return -1;
 }
 
-int pgs_err_prefix(struct pgs_err *err, const char *fmt, ...)
+int(pgs_err_prefix)(struct pgs_err *err, const char *fmt, ...)
 {
 	int saved_errno = errno;
 	char msg[sizeof(err->msg)];
@@ -69,7 +69,7 @@ int pgs_err_prefix(struct pgs_err *err, const char *fmt, ...)
 	return -1;
 }
 
-int pgs_err_nomem(struct pgs_err *reterr)
+int(pgs_err_nomem)(struct pgs_err *reterr)
 {
 	return pgs_err_set(reterr, PGS_ERR_RETRY, "ENOMEM", "could not allocate memory");
 }
