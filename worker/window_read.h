@@ -1,0 +1,60 @@
+/*
+ * worker/window_read.h
+ *    The three statements that read windows, and the choice of the tick at which a backlog is cut.
+ *
+ * Rows go to a store; what a window means is window.c's matter. Nothing here waits but for the server.
+ */
+#ifndef PGSHOVEL_WORKER_WINDOW_READ_H
+#define PGSHOVEL_WORKER_WINDOW_READ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base.h"
+#include "common/buf.h"
+#include "common/err.h"
+#include "worker/snapshot.h"
+#include "worker/source.h"
+#include "worker/window_store.h"
+
+/* Prepare the live statement on the main session; once per session. */
+int read_live_prepare(struct source *s, struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/*
+ * One statement: everything after `from` that is visible now, at most max_events rows and max_bytes bytes.
+ * *ret_over: there was more; the store is then incomplete and of no use. ret_snapshot: the statement's own.
+ */
+int read_live(struct source *s, const struct snapshot *from, size_t max_events, size_t max_bytes,
+	      struct store *st, struct pgs_buf *ret_snapshot, uint64_t *ret_lsn, bool *ret_over,
+	      struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/* The state of the tick chooser: the newest tick known to be covered by what was read. */
+struct tick_base {
+	int64_t id;
+	int64_t event_seq;
+};
+
+/*
+ * A tick whose snapshot shows everything that `from` shows and more, holding about batch_events events
+ * after the base. *ret_found false: there is none. lsn: of now.
+ */
+int read_choose_tick(struct source *s, const struct snapshot *from, int64_t batch_events,
+		     struct tick_base *base, struct snapshot *ret_upper, uint64_t *ret_lsn,
+		     bool *ret_found, struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/* "Now" as a snapshot, for a window that no tick cuts. */
+int read_now(struct source *s, struct snapshot *ret, uint64_t *ret_lsn,
+	     struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/*
+ * Start COPY of the window on the bulk session: as the heap gives it, or ordered by ev_id, or whole
+ * transactions by their largest one. condition (NULL: all) may use ev_id, and cut_tx with by_transaction.
+ * read_copy_row: 1 to go on (at most one more event is in the store), 0 at the end. *first: true at the start.
+ */
+int read_copy_open(struct source *s, const struct snapshot *lower, const struct snapshot *upper,
+		   const char *condition, bool ordered, bool by_transaction,
+		   struct pgs_err *reterr) PGS_MUST_CHECK;
+int read_copy_row(struct source *s, struct store *st, bool *first,
+		  struct pgs_err *reterr) PGS_MUST_CHECK;
+
+#endif
