@@ -94,7 +94,7 @@ PROGRAMS := $(BUILD)/pgshovel $(BUILD)/pgshoveld $(BUILD)/pgshovel-kafka-relay
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Files of tests/lib without main(): linked with every test program.
-TEST_PART_SOURCES := tests/lib/checker.c tests/lib/record.c
+TEST_PART_SOURCES := $(addprefix tests/lib/,checker.c latency.c reader.c record.c)
 TEST_TOOL_SOURCES := $(filter-out $(TEST_PART_SOURCES),$(wildcard tests/lib/*.c tests/bench/*.c tests/fakes/*.c))
 TEST_TOOLS := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(TEST_TOOL_SOURCES))))
 
