@@ -1,0 +1,108 @@
+/*
+ * tests/unit/test_relation.c
+ *    The column list of a relation, as the database writes it and as it must not.
+ */
+#include <check.h>
+#include <string.h>
+
+#include "worker/relation.h"
+
+static struct relation *make(const char *columns, struct pgs_err *err)
+{
+	struct relation *rel = NULL;
+	if (relation_from_row(5, 16999, "public", "t", "abc", true, columns, &rel, err) < 0)
+		return NULL;
+	return rel;
+}
+
+START_TEST(test_good)
+{
+	struct pgs_err err;
+	struct relation *rel =
+		make("[{\"name\":\"b\",\"attnum\":2,\"type\":\"public.mood\",\"typid\":20001,"
+		     "\"typmod\":-1,\"typtype\":\"e\","
+		     "\"base\":\"public.mood\",\"baseid\":20001,\"basemod\":-1,\"elemid\":null,"
+		     "\"notnull\":true,"
+		     "\"generated\":false,\"key\":2,\"default\":\"'sad'::mood\",\"labels\":["
+		     "\"sad\",\"very happy\"]},"
+		     "{\"name\":\"a\",\"attnum\":1,\"type\":\"ty.cash\",\"typid\":4294967295,"
+		     "\"typmod\":-1,\"typtype\":\"d\","
+		     "\"base\":\"numeric(10,2)\",\"baseid\":1700,\"basemod\":655366,\"elemid\":"
+		     "null,\"notnull\":true,"
+		     "\"generated\":true,\"key\":1,\"default\":null,\"something\":\"newer\"}]",
+		     &err);
+	ck_assert_ptr_nonnull(rel);
+	ck_assert_int_eq(rel->id, 5);
+	ck_assert_str_eq(rel->version, "abc");
+	ck_assert(rel->chained);
+	ck_assert_uint_eq(rel->n_columns, 2);
+	ck_assert_uint_eq(rel->n_key, 2);
+	ck_assert_uint_eq(rel->key[0], 1);
+	ck_assert_uint_eq(rel->key[1], 0);
+	ck_assert_str_eq(rel->columns[0].labels, "sad,very happy");
+	ck_assert_str_eq(rel->columns[0].fallback, "'sad'::mood");
+	ck_assert_int_eq(rel->columns[0].typtype, 'e');
+	ck_assert_uint_eq(rel->columns[1].typid, 4294967295u);
+	ck_assert_int_eq(rel->columns[1].basemod, 655366);
+	ck_assert(rel->columns[1].generated);
+	ck_assert_ptr_null(rel->columns[1].fallback);
+	relation_freep(&rel);
+	ck_assert_ptr_null(rel);
+}
+END_TEST
+
+START_TEST(test_without_key)
+{
+	struct pgs_err err;
+	struct relation *rel = make("[{\"name\":\"a\",\"type\":\"text\",\"typid\":25}]", &err);
+	ck_assert_ptr_nonnull(rel);
+	ck_assert_uint_eq(rel->n_key, 0);
+	ck_assert_str_eq(rel->columns[0].base, "text");
+	ck_assert_uint_eq(rel->columns[0].baseid, 25);
+	relation_free(rel);
+}
+END_TEST
+
+START_TEST(test_bad)
+{
+	static const char *const bad[] = {
+		"",
+		"{}",
+		"[]",
+		"[1]",
+		"[{}]",
+		"[{\"name\":\"a\"}]",
+		"[{\"name\":1,\"type\":\"text\"}]",
+		"[{\"name\":\"a\",\"type\":\"text\",\"typid\":\"25\"}]",
+		"[{\"name\":\"a\",\"type\":\"text\",\"typid\":-1}]",
+		"[{\"name\":\"a\",\"type\":\"text\",\"notnull\":1}]",
+		"[{\"name\":\"a\",\"type\":\"text\",\"key\":0}]",
+		"[{\"name\":\"a\",\"type\":\"text\",\"key\":2}]",
+		"[{\"name\":\"a\",\"type\":\"text\",\"key\":1},{\"name\":\"b\",\"type\":\"text\","
+		"\"key\":1}]",
+		"[{\"name\":\"a\",\"type\":\"text\",\"labels\":\"x\"}]",
+		"[{\"name\":\"a\",\"type\":\"text\",\"labels\":[1]}]",
+		"[{\"name\":\"a\",\"name\":\"b\",\"type\":\"text\"}]",
+	};
+	for (size_t i = 0; i < PGS_ARRAY_LEN(bad); i++) {
+		struct pgs_err err = { .cls = PGS_ERR_NONE };
+		ck_assert_msg(make(bad[i], &err) == NULL, "%s", bad[i]);
+		ck_assert_int_eq(err.cls, PGS_ERR_BUG);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("relation");
+	TCase *tc = tcase_create("relation");
+	tcase_add_test(tc, test_good);
+	tcase_add_test(tc, test_without_key);
+	tcase_add_test(tc, test_bad);
+	suite_add_tcase(suite, tc);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	const int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
