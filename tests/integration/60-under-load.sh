@@ -18,8 +18,8 @@ supervisor=
 line_database DB
 line_prefix P
 load_tables "$DB"
-set_file shop "$P" "$DB" acc:id,bal,owner ord mark > "$T/first.pgshovel"
-set_file shop "$P" "$DB" acc:id,bal ord mark extra > "$T/second.pgshovel"
+set_file shop "$P" "$DB" acc:id,bal,owner ord marks.mark > "$T/first.pgshovel"
+set_file shop "$P" "$DB" acc:id,bal ord marks.mark extra > "$T/second.pgshovel"
 sql "$DB" -c 'create table extra (id int primary key, v text)'
 
 ok 'cluster initialize' pgshovel cluster initialize

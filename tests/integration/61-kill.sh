@@ -18,7 +18,7 @@ supervisor=
 line_database DB
 line_prefix P
 load_tables "$DB"
-set_file shop "$P" "$DB" acc:id,bal,owner ord mark > "$T/shop.pgshovel"
+set_file shop "$P" "$DB" acc:id,bal,owner ord marks.mark > "$T/shop.pgshovel"
 ok 'cluster initialize' pgshovel cluster initialize
 ok 'set create' pgshovel set create shop "$T/shop.pgshovel"
 pgshoveld_start supervisor --host "a$SUFFIX" --session-timeout 4s

@@ -26,7 +26,7 @@ sql "$DB" <<-'SQL'
 	create trigger again after insert or update on nested for each row when (new.n < 3) execute function again();
 	create table tree (id int primary key, parent int references tree on delete cascade on update cascade);
 SQL
-set_file shop "$P" "$DB" acc:id,bal,owner ord mark nested tree > "$T/shop.pgshovel"
+set_file shop "$P" "$DB" acc:id,bal,owner ord marks.mark nested tree > "$T/shop.pgshovel"
 ok 'cluster initialize' pgshovel cluster initialize
 
 # a repeatable-read transaction that is older than the set and writes after it

@@ -19,7 +19,7 @@ supervisor=
 line_database DB
 line_prefix P
 load_tables "$DB"
-set_file shop "$P" "$DB" acc:id,bal,owner ord mark > "$T/shop.pgshovel"
+set_file shop "$P" "$DB" acc:id,bal,owner ord marks.mark > "$T/shop.pgshovel"
 ok 'cluster initialize' pgshovel cluster initialize
 ok 'set create' pgshovel set create shop "$T/shop.pgshovel"
 sql "$DB" -c "insert into ord (id, acc, amount) select -i, i, i from generate_series(1, 500) i"

@@ -27,7 +27,7 @@ sql "$DB" <<-SQL
 	create table t_crash (id int primary key);
 	grant pgq_admin, pg_read_all_stats to shovel;
 	do \$\$ begin execute format('grant create on database %I to shovel', current_database()); end \$\$;
-	alter table acc owner to shovel; alter table ord owner to shovel; alter table mark owner to shovel;
+	alter table acc owner to shovel; alter table ord owner to shovel; alter schema marks owner to shovel; alter table marks.mark owner to shovel;
 	alter table t_bad owner to shovel; alter table t_crash owner to shovel;
 SQL
 conninfo=${DB/user=postgres/user=shovel}
@@ -37,7 +37,7 @@ chmod 600 "$T/credentials/pgpass"
 export PGSHOVEL_CREDENTIALS_DIR=$T/credentials
 
 # shellcheck disable=SC2154 # line_prefix sets them
-set_file good "$prefix_good" "$conninfo" acc:id,bal,owner ord mark > "$T/good.pgshovel"
+set_file good "$prefix_good" "$conninfo" acc:id,bal,owner ord marks.mark > "$T/good.pgshovel"
 # shellcheck disable=SC2154
 set_file bad "$prefix_bad" "$conninfo" t_bad > "$T/bad.pgshovel"
 # shellcheck disable=SC2154

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # tests/lib/load.sh: tables under a mixed load, and the proof that topics hold what the tables hold. Sourced after line.sh.
-# It knows the tables acc, ord and mark only; which set captures them is the test's business.
+# It knows the tables acc, ord and marks.mark only; which set captures them is the test's business.
 #
-#   load_tables CONNINFO         acc (1,000 rows), ord (empty), mark (empty), seen by everybody
+#   load_tables CONNINFO         acc (1,000 rows), ord (empty), marks.mark (empty)
 #   load_start CONNINFO SECONDS  pgbench -c 8 in the background: updates of all columns and of unlisted ones alone, inserts,
 #                                deletes, key changes, savepoints rolled back; load_wait: its exit status, log in $T/load.log
-#   load_delivered CONNINFO PREFIX [SECONDS]   writes a row into mark and waits until readers of the topic see it: everything
+#   load_delivered CONNINFO PREFIX [SECONDS]   writes a row into marks.mark and waits until readers of the topic see it: everything
 #                                that was committed before is in Kafka then
 #   load_touch CONNINFO          changes every row once, so that each has an event
 #   load_same CONNINFO PREFIX TABLE [COLUMNS]  rows rebuilt from the topic equal the table's
@@ -17,7 +17,8 @@ load_tables() { # CONNINFO
 		create table acc (id int primary key, bal int not null, owner text, secret text);
 		create sequence ord_id;
 		create table ord (id bigint primary key, acc int not null, amount int, at timestamp not null default clock_timestamp());
-		create table mark (id text primary key);
+		create schema marks;
+		create table marks.mark (id text primary key);
 		insert into acc select i, 0, 'owner ' || i, md5(i::text) from generate_series(1, 1000) i;
 	SQL
 }
@@ -57,12 +58,13 @@ load_wait() {
 }
 
 load_seen() { # PREFIX MARK
-	kcat -b "$KAFKA" -C -q -e -t "$1.public.mark" -K ' ' -X isolation.level=read_committed 2> /dev/null | grep -q "\"$2\""
+	# a schema of its own: the consumer reads this one topic only
+	consume_prefix "$1.marks" --dump 2> /dev/null | grep -qF "$2"
 }
 
 load_delivered() { # CONNINFO PREFIX [SECONDS]
 	local mark=$RANDOM-$RANDOM-$BASHPID
-	sql "$1" -c "insert into mark values ('$mark')" || return 1
+	sql "$1" -c "insert into marks.mark values ('$mark')" || return 1
 	wait_for "${3:-60}" load_seen "$2" "$mark"
 }
 
