@@ -258,7 +258,11 @@ static int check_uri(struct conninfo *ci, const char *p, struct pgs_err *reterr)
 	}
 	while (*p && *p != '/' && *p != '?') {
 		if (*p == '[') {
-			p += strcspn(p, "]/?");
+			if (p[1] == ']')
+				return fail_syntax(ci, "an empty []", reterr);
+			p = uri_part(p + 1, "]/?", word);
+			if (!p)
+				return fail_syntax(ci, "a broken % escape", reterr);
 			if (*p != ']')
 				return fail_syntax(ci, "a [ that is not closed", reterr);
 			p++;

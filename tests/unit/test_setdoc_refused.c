@@ -213,7 +213,8 @@ static const struct refusal databases_refusals[] = {
 	  "t:1: \"conninfo\" is not a connection string (a parameter without =); write it as for "
 	  "psql, such as \"host=db1 dbname=shop user=pgshovel\"" },
 	{ TEXT("databases = ( { name = \"main\"; conninfo = \"postgresql://[::1/d\"; } );\n" TB KF),
-	  "t:1: \"conninfo\" is not a connection string (a [ that is not closed); write it as for "
+	  "t:1: \"conninfo\" is not a connection string (a [ that is not closed); write "
+	  "it as for "
 	  "psql, such as \"host=db1 dbname=shop user=pgshovel\"" },
 	{ TEXT("databases = ( { name = \"main\"; conninfo = \"shop\"; } );\n" TB KF),
 	  "t:1: \"conninfo\" is not a connection string (a keyword without =); write it as for "
