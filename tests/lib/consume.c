@@ -28,6 +28,7 @@ struct consume {
 	bool check;
 	bool dump;
 	bool follow;
+	bool from_end;
 	bool watch;
 	int samples; /* shown per second by --watch */
 	int timeout_s;
@@ -63,6 +64,7 @@ static const char help[] =
 	"  --latency             at the end: time from the start of the transaction to here (live: "
 	"with --follow)\n"
 	"  --follow              go on until SIGINT or SIGTERM; topics may appear\n"
+	"  --from-end            with --follow: only what comes from now on\n"
 	"  --watch               one line a second: events, latency; and some of the events\n"
 	"  --samples N           how many of them (3)\n"
 	"  --until-count N       end after so many change events\n"
@@ -330,7 +332,7 @@ static int run(struct consume *consume)
 	if (!reader)
 		return -1;
 	if (consume->follow) {
-		rc = reader_follow(reader, on_record, on_tick, consume);
+		rc = reader_follow(reader, consume->from_end, on_record, on_tick, consume);
 	} else {
 		/* The checker wants to know of truncates before it meets what follows them. */
 		rc = reader_read(reader, READER_TRUNCATES, consume->timeout_s, on_record, consume);
@@ -371,6 +373,7 @@ int main(int argc, char **argv)
 		COMPLETE,
 		NO_TOMBSTONES,
 		REPEATS,
+		FROM_END,
 		REBUILD_TO,
 		UNTIL,
 		SAMPLES,
@@ -390,6 +393,7 @@ int main(int argc, char **argv)
 		{ "columns", required_argument, NULL, 'o' },
 		{ "latency", no_argument, NULL, LATENCY },
 		{ "follow", no_argument, NULL, 'f' },
+		{ "from-end", no_argument, NULL, FROM_END },
 		{ "watch", no_argument, NULL, 'w' },
 		{ "samples", required_argument, NULL, SAMPLES },
 		{ "until-count", required_argument, NULL, UNTIL },
@@ -449,6 +453,9 @@ int main(int argc, char **argv)
 			break;
 		case 'f':
 			consume.follow = true;
+			break;
+		case FROM_END:
+			consume.from_end = true;
 			break;
 		case 'w':
 			consume.watch = true;

@@ -137,7 +137,7 @@ static struct part *find_part(struct reader *reader, const char *topic, int32_t 
 }
 
 /* Partitions that are not in reader->parts yet are put there and into `list`. */
-static int discover(struct reader *reader, enum reader_which which,
+static int discover(struct reader *reader, enum reader_which which, int64_t begin,
 		    rd_kafka_topic_partition_list_t *list)
 {
 	const struct rd_kafka_metadata *metadata;
@@ -157,8 +157,7 @@ static int discover(struct reader *reader, enum reader_which which,
 				continue;
 			reader->parts[reader->n_parts++] =
 				(struct part){ .topic = strdup(topic->topic), .partition = p };
-			rd_kafka_topic_partition_list_add(list, topic->topic, p)->offset =
-				RD_KAFKA_OFFSET_BEGINNING;
+			rd_kafka_topic_partition_list_add(list, topic->topic, p)->offset = begin;
 		}
 	}
 	rd_kafka_metadata_destroy(metadata);
@@ -241,7 +240,7 @@ int reader_read(struct reader *reader, enum reader_which which, int timeout_s, r
 	int rc = -1;
 
 	forget_parts(reader);
-	if (discover(reader, which, list) < 0 || ask_ends(reader) < 0 ||
+	if (discover(reader, which, RD_KAFKA_OFFSET_BEGINNING, list) < 0 || ask_ends(reader) < 0 ||
 	    rd_kafka_assign(reader->consumer, list))
 		goto out;
 	while (!all_done(reader)) {
@@ -273,8 +272,10 @@ out:
 	return rc;
 }
 
-int reader_follow(struct reader *reader, reader_fn *each, reader_tick_fn *tick, void *ctx)
+int reader_follow(struct reader *reader, bool from_end, reader_fn *each, reader_tick_fn *tick,
+		  void *ctx)
 {
+	int64_t begin = from_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
 	time_t looked = 0;
 	bool more = true;
 
@@ -288,13 +289,14 @@ int reader_follow(struct reader *reader, reader_fn *each, reader_tick_fn *tick, 
 			rd_kafka_error_t *error = NULL;
 
 			/* An error passes: a broker that restarts is part of some tests. */
-			if (discover(reader, READER_ALL, list) == 0 && list->cnt > 0)
+			if (discover(reader, READER_ALL, begin, list) == 0 && list->cnt > 0)
 				error = rd_kafka_incremental_assign(reader->consumer, list);
 			if (error) {
 				fprintf(stderr, "reader: %s\n", rd_kafka_error_string(error));
 				rd_kafka_error_destroy(error);
 			}
 			rd_kafka_topic_partition_list_destroy(list);
+			begin = RD_KAFKA_OFFSET_BEGINNING;
 			looked = time(NULL);
 		}
 		message = rd_kafka_consumer_poll(reader->consumer, POLL_MS);

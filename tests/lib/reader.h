@@ -43,7 +43,11 @@ void reader_free(struct reader *reader);
 int reader_read(struct reader *reader, enum reader_which which, int timeout_s, reader_fn *each,
 		void *ctx);
 
-/* For ever, with topics that appear meanwhile; until a callback says stop. */
-int reader_follow(struct reader *reader, reader_fn *each, reader_tick_fn *tick, void *ctx);
+/*
+ * For ever, with topics that appear meanwhile; until a callback says stop. from_end: of topics that exist
+ * already only what comes from now on.
+ */
+int reader_follow(struct reader *reader, bool from_end, reader_fn *each, reader_tick_fn *tick,
+		  void *ctx);
 
 #endif

@@ -12,7 +12,7 @@
 #   servers.sh address NAME DIR             conninfo, host:port list or bootstrap list
 #   servers.sh pid     NAME DIR [NODE]
 #   servers.sh wipe    DIR                  SIGKILL everything below DIR, remove DIR
-#   servers.sh guard   DIR PID              in the background: wipe DIR when process PID is gone, however it ended
+#   servers.sh guard   DIR PID              in the background: wipe DIR when process PID is gone, however it ended, unless DIR/keep exists
 #
 # NAME is pg, zk or kafka, or begins so (pg2, pg-standby): DIR/NAME is the server's folder. Options are in server-KIND.sh.
 # Ports come from 20000-32000, below the kernel's ephemeral range; a reservation file per port keeps parallel runs apart, and
@@ -252,7 +252,7 @@ server_wipe() { # DIR
 # server_guard DIR PID: the answer to a test that is killed with -9
 server_guard() {
 	# shellcheck disable=SC2016 # the inner shell expands
-	setsid bash -c 'tail --pid="$2" -f /dev/null; [ ! -d "$1" ] || exec bash "$3" wipe "$1"' \
+	setsid bash -c 'tail --pid="$2" -f /dev/null; [ ! -d "$1" ] || [ -e "$1/keep" ] || exec bash "$3" wipe "$1"' \
 		guard "$(cd "$1" && pwd)" "$2" "$servers_lib/servers.sh" > /dev/null 2>&1 < /dev/null &
 }
 

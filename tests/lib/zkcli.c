@@ -1,0 +1,277 @@
+/*
+ * tests/lib/zkcli.c
+ *    Puts nodes into ZooKeeper and takes them out, for tests of programs that read them.
+ *
+ *    zkcli HOSTS get PATH | stat PATH | list PATH | delete PATH | create PATH [DATA] | set PATH DATA
+ *    zkcli HOSTS touch PATH              the same data again (mzxid moves)
+ *    zkcli HOSTS init CLUSTER [GENERATION]      the nodes of an empty cluster, in one transaction
+ *    zkcli HOSTS put CLUSTER SET FILE ROLLOUT   a set's node from a set file
+ *    zkcli HOSTS multi                   lines "create PATH DATA", "set PATH DATA", "delete PATH", "check PATH VERSION"
+ *    zkcli HOSTS hold PATH [DATA]        an ephemeral node, held until standard input ends
+ *    zkcli HOSTS expire 0xSESSION        ends somebody else's session
+ *
+ * Exit status 0, or 1 with one line "CODE: message" on stderr. No part of the product.
+ */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/setdoc.h"
+#include "common/zk.h"
+#include "common/zkdoc.h"
+#include "common/zpath.h"
+
+enum { PATIENCE_US = 10 * 1000 * 1000, MAX_OPS = 64 };
+
+static uint64_t deadline(void)
+{
+	return pgs_now_us() + PATIENCE_US;
+}
+
+static int cmd_get(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf data = PGS_BUF_INIT(1024 * 1024);
+
+	(void)argc;
+	if (zk_wait_get(zk, argv[0], deadline(), &data, NULL, err) < 0)
+		return -1;
+	(void)printf("%s\n", pgs_buf_str(&data));
+	return 0;
+}
+
+static int cmd_stat(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf data = PGS_BUF_INIT(1024 * 1024);
+	struct zk_stat st;
+
+	(void)argc;
+	if (zk_wait_get(zk, argv[0], deadline(), &data, &st, err) < 0)
+		return -1;
+	(void)printf("czxid=%" PRId64 " mzxid=%" PRId64 " owner=0x%" PRIx64
+		     " version=%d children=%d\n",
+		     st.czxid, st.mzxid, (uint64_t)st.ephemeral_owner, st.version, st.n_children);
+	return 0;
+}
+
+static int cmd_list(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	char **names;
+	size_t n;
+
+	(void)argc;
+	if (zk_wait_list(zk, argv[0], deadline(), &names, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		(void)printf("%s\n", names[i]);
+	zk_names_free(names, n);
+	return 0;
+}
+
+static int cmd_delete(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	(void)argc;
+	return zk_wait_delete(zk, argv[0], -1, deadline(), err);
+}
+
+static int cmd_create(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	const char *data = argc > 1 ? argv[1] : "";
+
+	return zk_wait_create(zk, argv[0], data, strlen(data), false, deadline(), NULL, err);
+}
+
+static int cmd_set(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	const char *data = argc > 1 ? argv[1] : "";
+
+	return zk_wait_set(zk, argv[0], data, strlen(data), -1, deadline(), NULL, err);
+}
+
+static int cmd_touch(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf data = PGS_BUF_INIT(1024 * 1024);
+	struct zk_stat st;
+
+	(void)argc;
+	if (zk_wait_get(zk, argv[0], deadline(), &data, &st, err) < 0)
+		return -1;
+	return zk_wait_set(zk, argv[0], pgs_buf_str(&data), data.len, st.version, deadline(), NULL,
+			   err);
+}
+
+static int cmd_init(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	struct zkdoc_cluster doc = { .software = PGSHOVEL_VERSION,
+				     .generation = argc > 1 ? strtoll(argv[1], NULL, 10) : 1 };
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf text = PGS_BUF_INIT(4096);
+	struct zpath paths[] = {
+		zpath_cluster(argv[0]),   zpath_sets(argv[0]),  zpath_rollouts(argv[0]),
+		zpath_decisions(argv[0]), zpath_hosts(argv[0]), zpath_statuses(argv[0]),
+		zpath_locks(argv[0]),
+	};
+	struct zk_op ops[PGS_ARRAY_LEN(paths)];
+
+	zkdoc_cluster_write(&doc, &text);
+	for (size_t i = 0; i < PGS_ARRAY_LEN(paths); i++)
+		ops[i] = (struct zk_op){ .kind = ZK_OP_CREATE, .path = paths[i].text, .data = "" };
+	ops[0].data = pgs_buf_str(&text);
+	ops[0].len = text.len;
+	return zk_wait_multi(zk, ops, PGS_ARRAY_LEN(ops), deadline(), NULL, err);
+}
+
+static int cmd_put(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	struct setdoc *doc = NULL;
+	struct zkdoc_set node = { .partitions = 1 };
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf text = PGS_BUF_INIT(1024 * 1024);
+
+	if (argc < 4)
+		return pgs_err_set(err, PGS_ERR_CONFIG, "USAGE", "put CLUSTER SET FILE ROLLOUT");
+	if (setdoc_load(argv[2], &doc, err) < 0)
+		return -1;
+	struct zpath path = zpath_set(argv[0], argv[1]);
+	(void)snprintf(node.version, sizeof(node.version), "%s", doc->version);
+	(void)snprintf(node.rollout, sizeof(node.rollout), "%s", argv[3]);
+	node.document = doc->canonical;
+	node.document_len = doc->canonical_len;
+	zkdoc_set_write(&node, &text);
+	(void)printf("%s\n", doc->version);
+	setdoc_free(doc);
+	if (zk_wait_create(zk, path.text, pgs_buf_str(&text), text.len, false, deadline(), NULL,
+			   err) == 0)
+		return 0;
+	if (strcmp(err->code, "ZNODEEXISTS") != 0)
+		return -1;
+	return zk_wait_set(zk, path.text, pgs_buf_str(&text), text.len, -1, deadline(), NULL, err);
+}
+
+static int cmd_multi(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	struct zk_op ops[MAX_OPS];
+	char lines[MAX_OPS][512];
+	size_t n = 0;
+	int failed = -1;
+
+	(void)argc;
+	(void)argv;
+	while (n < MAX_OPS && fgets(lines[n], sizeof(lines[n]), stdin)) {
+		char *rest = lines[n];
+		rest[strcspn(rest, "\n")] = '\0';
+		const char *verb = strsep(&rest, " ");
+		const char *path = strsep(&rest, " ");
+		ops[n] = (struct zk_op){ .path = path,
+					 .data = rest ? rest : "",
+					 .len = rest ? strlen(rest) : 0,
+					 .version = -1 };
+		ops[n].kind = verb[0] == 'd'   ? ZK_OP_DELETE
+			      : verb[0] == 's' ? ZK_OP_SET
+			      : verb[1] == 'r' ? ZK_OP_CREATE
+					       : ZK_OP_CHECK;
+		if (ops[n].kind == ZK_OP_CHECK)
+			ops[n].version = rest ? (int32_t)strtol(rest, NULL, 10) : -1;
+		n++;
+	}
+	if (zk_wait_multi(zk, ops, n, deadline(), &failed, err) == 0)
+		return 0;
+	(void)printf("failed=%d\n", failed);
+	return -1;
+}
+
+static int cmd_hold(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	const char *data = argc > 1 ? argv[1] : "{}";
+	struct pollfd p[2] = { { .fd = STDIN_FILENO, .events = POLLIN } };
+
+	if (zk_wait_create(zk, argv[0], data, strlen(data), true, deadline(), NULL, err) < 0)
+		return -1;
+	(void)printf("held\n");
+	(void)fflush(stdout);
+	for (;;) {
+		int fd, events;
+		uint64_t timeout_us;
+		zk_interest(zk, &fd, &events, &timeout_us);
+		p[1] = (struct pollfd){ .fd = fd,
+					.events = (short)((events & ZK_READ ? POLLIN : 0) |
+							  (events & ZK_WRITE ? POLLOUT : 0)) };
+		(void)poll(p, 2, (int)(timeout_us / 1000) + 1);
+		if (p[0].revents)
+			return 0;
+		if (p[1].revents)
+			zk_process(zk, ZK_READ | ZK_WRITE);
+	}
+}
+
+/*
+ * The server derives a session's password from its id: java.util.Random seeded with id ^ 0xB3415C00, nextBytes.
+ * A test may hence open anybody's session, and closing it is what an expiry looks like to its owner.
+ */
+static void session_password(int64_t id, char ret[16])
+{
+	const uint64_t mask = (1ULL << 48) - 1;
+	uint64_t seed = (((uint64_t)id ^ 0xB3415C00ULL) ^ 0x5DEECE66DULL) & mask;
+
+	for (int i = 0; i < 16; i += 4) {
+		seed = (seed * 0x5DEECE66DULL + 0xBULL) & mask;
+		uint32_t word = (uint32_t)(seed >> 16);
+		for (int k = 0; k < 4; k++)
+			ret[i + k] = (char)(word >> (8 * k));
+	}
+}
+
+static int cmd_expire(const char *hosts, const char *session, struct pgs_err *err)
+{
+	struct zk_params params = { .hosts = hosts, .session_timeout_us = 10 * 1000 * 1000 };
+	struct zk *zk = NULL;
+
+	params.resume_id = (int64_t)strtoull(session, NULL, 0);
+	session_password(params.resume_id, params.resume_password);
+	if (zk_open(&params, &zk, err) < 0)
+		return -1;
+	int r = zk_wait_connected(zk, deadline(), err);
+	if (r == 0 && zk_session_id(zk) != params.resume_id)
+		r = pgs_err_set(err, PGS_ERR_CONFIG, "ZSESSIONEXPIRED", "no such session any more");
+	zk_close(zk);
+	return r;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct zk *zk, int argc, char **argv, struct pgs_err *err);
+	int min_args;
+} commands[] = {
+	{ "get", cmd_get, 1 },       { "stat", cmd_stat, 1 },     { "list", cmd_list, 1 },
+	{ "delete", cmd_delete, 1 }, { "create", cmd_create, 1 }, { "set", cmd_set, 1 },
+	{ "touch", cmd_touch, 1 },   { "init", cmd_init, 1 },     { "put", cmd_put, 4 },
+	{ "multi", cmd_multi, 0 },   { "hold", cmd_hold, 1 },
+};
+
+static int run(int argc, char **argv, struct pgs_err *err)
+{
+	struct zk_params params = { .hosts = argc > 1 ? argv[1] : "",
+				    .session_timeout_us = 10 * 1000 * 1000 };
+	PGS_CLEANUP(zk_closep) struct zk *zk = NULL;
+
+	if (argc < 3)
+		return pgs_err_set(err, PGS_ERR_CONFIG, "USAGE",
+				   "zkcli HOSTS COMMAND [ARGUMENT]...");
+	if (strcmp(argv[2], "expire") == 0 && argc == 4)
+		return cmd_expire(argv[1], argv[3], err);
+	if (zk_open(&params, &zk, err) < 0)
+		return -1;
+	for (size_t i = 0; i < PGS_ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].name, argv[2]) == 0 && argc - 3 >= commands[i].min_args)
+			return commands[i].run(zk, argc - 3, argv + 3, err);
+	return pgs_err_set(err, PGS_ERR_CONFIG, "USAGE", "unknown command \"%s\"", argv[2]);
+}
+
+int main(int argc, char **argv)
+{
+	struct pgs_err err = { 0 };
+
+	if (run(argc, argv, &err) == 0)
+		return 0;
+	(void)fprintf(stderr, "%s: %s\n", err.code, err.msg);
+	return 1;
+}
