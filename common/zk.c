@@ -299,10 +299,11 @@ void zk_interest(struct zk *zk, int *ret_fd, int *ret_events, uint64_t *ret_time
 	if (rc != ZOK) {
 		fd = -1;
 		timeout_us = WAIT_ERROR_US;
-		if (zk->state != ZK_CONNECTED && zk->trouble[0] == '\0')
-			(void)snprintf(zk->trouble, sizeof(zk->trouble),
-				       "no ZooKeeper server of \"%.200s\" answers", zk->hosts);
 	}
+	/* A pause or an error: the last attempt failed. */
+	if (fd < 0 && zk->state != ZK_CONNECTED && zk->trouble[0] == '\0')
+		(void)snprintf(zk->trouble, sizeof(zk->trouble),
+			       "no ZooKeeper server of \"%.200s\" answers", zk->hosts);
 	if (fd >= 0)
 		guard_connect(zk, fd, now_us, &timeout_us);
 	if (timeout_us < WAIT_MIN_US)
