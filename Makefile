@@ -75,6 +75,7 @@ WORKER_LIBS := -lpq -lrdkafka -lconfig -ljansson -lcrypto -lm
 TEST_LIBS := -lcheck_pic -lsubunit -lpq -lzookeeper_st -lrdkafka -lsystemd -lconfig -ljansson -lcrypto \
 	-lrt -lm
 
+comma := ,
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 
 COMMON_OBJ := $(call objects,common)
@@ -156,6 +157,10 @@ define test_link
 	@echo "  link  $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(TEST_LIBS)
 endef
+
+# Tests that make memory end (tests/unit/fail_alloc.h).
+FAIL_ALLOC_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(shell grep -ls 'include "tests/unit/fail_alloc.h"' tests/unit/*.c))
+$(FAIL_ALLOC_TESTS): LDFLAGS_ALL += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc strdup strndup)
 
 $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(TEST_ARCHIVES)
 	$(test_link)
