@@ -14,7 +14,7 @@
 #define SQL_FORMAT 1
 
 struct sql_file {
-	int number;       /* ascending; the order of installation */
+	int number; /* ascending; the order of installation */
 	const char *name; /* "010-node.sql", for messages */
 	const char *text; /* several statements */
 };

@@ -1,0 +1,88 @@
+/*
+ * admin/render.c
+ *    Tables for people, JSON for programs.
+ *
+ * Widths are counted in code points; that is enough for names.
+ */
+#include "admin/render.h"
+
+#include <string.h>
+
+#include "common/zkdoc.h"
+
+static size_t width_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+void render_add(struct render_table *table, const char *cell)
+{
+	if (table->n_cells == table->cap) {
+		size_t cap = table->cap ? table->cap * 2 : 64;
+		char **grown = realloc(table->cells, cap * sizeof(*grown));
+		if (!grown) {
+			table->failed = true;
+			return;
+		}
+		table->cells = grown;
+		table->cap = cap;
+	}
+	char *copy = strdup(cell);
+	if (!copy)
+		table->failed = true;
+	else
+		table->cells[table->n_cells++] = copy;
+}
+
+static void print_cell(const char *text, size_t width, bool last, FILE *out)
+{
+	fputs(text, out);
+	if (last) {
+		fputc('\n', out);
+		return;
+	}
+	for (size_t n = width_of(text); n < width + 2; n++)
+		fputc(' ', out);
+}
+
+void render_print(const struct render_table *table, FILE *out)
+{
+	size_t widths[RENDER_MAX_COLUMNS] = { 0 };
+
+	for (size_t c = 0; c < table->n_columns; c++)
+		widths[c] = width_of(table->titles[c]);
+	for (size_t i = 0; i < table->n_cells; i++) {
+		size_t w = width_of(table->cells[i]);
+		if (w > widths[i % table->n_columns])
+			widths[i % table->n_columns] = w;
+	}
+	for (size_t c = 0; c < table->n_columns; c++)
+		print_cell(table->titles[c], widths[c], c + 1 == table->n_columns, out);
+	for (size_t i = 0; i < table->n_cells; i++) {
+		size_t c = i % table->n_columns;
+		print_cell(table->cells[i], widths[c], c + 1 == table->n_columns, out);
+	}
+}
+
+void render_done(struct render_table *table)
+{
+	for (size_t i = 0; i < table->n_cells; i++)
+		free(table->cells[i]);
+	free(table->cells);
+	*table = (struct render_table){ 0 };
+}
+
+void render_json_names(struct pgs_buf *out, const char *const *names, size_t n)
+{
+	pgs_buf_putc(out, '[');
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			pgs_buf_putc(out, ',');
+		zkdoc_put_json_string(out, names[i]);
+	}
+	pgs_buf_putc(out, ']');
+}
