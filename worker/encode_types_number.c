@@ -63,7 +63,12 @@ static bool read_decimal(const char *text, size_t len, struct decimal *ret)
 	}
 	while (ret->n > 0 && ret->digit[ret->n - 1] == '0')
 		ret->n--;
-	return any && at == end;
+	/* What no double can be was not written by PostgreSQL. */
+	static const char largest[] = "17976931348623157";
+	const size_t n = ret->n < strlen(largest) ? ret->n : strlen(largest);
+	const bool possible = ret->n == 0 || (ret->exp10 >= -323 && ret->exp10 <= 308) ||
+			      (ret->exp10 == 309 && memcmp(ret->digit, largest, n) <= 0);
+	return any && at == end && possible;
 }
 
 /* Double.toString(): 1.0, 0.001, 1.0E7, 1.0E-4; always a digit on each side of the point. */

@@ -37,7 +37,7 @@ bool encode_value_number(const struct value_encoder *ve, struct value_scratch *s
 	(void)ve;
 	(void)scratch;
 	const uint32_t first = text.len > 0 && text.text[0] == '-';
-	if (text.len == first || text.len > 20)
+	if (text.len == first || text.len > 20 || (text.text[first] == '0' && text.len > first + 1))
 		return false;
 	for (uint32_t i = first; i < text.len; i++)
 		if (text.text[i] < '0' || text.text[i] > '9')
