@@ -118,7 +118,8 @@ line_database() { # VAR
 	sql "$POSTGRES" -c "create database $name template template0 encoding 'UTF8'" || exit 1
 	line_databases+=("$name")
 	sql "$POSTGRES dbname=$name" -c 'create extension pgq' || exit 1
-	printf -v "$1" %s "$POSTGRES dbname=$name"
+	# a set file may name a parameter only once
+	printf -v "$1" %s "$(sed -E "s/(^| )dbname *= *[^ ]*//" <<< "$POSTGRES") dbname=$name"
 }
 
 line_prefix() { # VAR
