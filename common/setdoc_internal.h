@@ -15,6 +15,7 @@
 
 enum {
 	SETDOC_MAX_DEPTH = 8, /* of brackets; the deepest legal document needs 3 */
+	SETDOC_MAX_SETTINGS = 64, /* in one group; the largest has 7 keys */
 	SETDOC_MAX_DATABASES = 64,
 	SETDOC_MAX_COLUMNS = 1600, /* PostgreSQL's own limit */
 	SETDOC_MAX_KEY_COLUMNS = 32,

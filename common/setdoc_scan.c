@@ -146,12 +146,16 @@ static int scan_value(struct scan *s)
 /* "name = value;" until the end of the file, or in a group until the bracket, which is taken. */
 static int scan_settings(struct scan *s, bool in_group)
 {
+	int n = 0;
+
 	for (;;) {
 		if (in_group ? at_sign(s, '}') : s->lex.kind == SETDOC_TOKEN_END)
 			return in_group ? advance(s) : 0;
 		if (s->lex.kind != SETDOC_TOKEN_NAME)
 			return fail_unexpected(s, in_group ? "write name = value; and close with }"
 							   : "write name = value;");
+		if (++n > SETDOC_MAX_SETTINGS) /* libconfig compares each with each */
+			return fail_unexpected(s, "there are more settings than keys; remove some");
 		if (advance(s))
 			return -1;
 		if (!at_sign(s, '=') && !at_sign(s, ':'))
