@@ -312,7 +312,7 @@ void cli_help(const struct cli_choice *choice, FILE *out)
 	for (size_t i = 0; i < cli_n_commands; i++) {
 		char name[64];
 		snprintf(name, sizeof(name), "%s %s", cli_commands[i].noun, cli_commands[i].verb);
-		fprintf(out, "  %-18s %s\n", name, cli_commands[i].summary);
+		fprintf(out, "  %-19s %s\n", name, cli_commands[i].summary);
 	}
 	help_general(out);
 	fprintf(out, "\nExit status: 0 done, 64 wrong usage, 70 a bug, 75 try again, 78 change "

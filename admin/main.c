@@ -16,6 +16,21 @@
 #include "common/log.h"
 #include "common/parse.h"
 
+/* A command's messages are for people and scripts; priorities only help when the journal reads them. */
+static void say(enum pgs_log_level level, const char *prefix, const char *line, void *ctx)
+{
+	(void)level;
+	(void)ctx;
+	fprintf(stderr, "pgshovel: %s%s%s\n", prefix ? prefix : "", prefix ? " " : "", line);
+}
+
+static void open_log(enum pgs_log_level level)
+{
+	pgs_log_open("pgshovel", level);
+	if (!getenv("JOURNAL_STREAM"))
+		pgs_log_set_sink(say, NULL);
+}
+
 static int log_level(const char *name, enum pgs_log_level *ret, struct pgs_err *reterr)
 {
 	static const struct {
@@ -62,7 +77,7 @@ static int check_globals(struct admin *a, struct pgs_err *reterr)
 
 	if (log_level(a->options.log_level, &level, reterr) < 0)
 		return -1;
-	pgs_log_open("pgshovel", level);
+	open_log(level);
 	if (!pgs_cluster_name_ok(a->options.cluster))
 		return cli_usage(reterr,
 				 "cluster name \"%s\" must be a lower-case letter and up to 23 "
@@ -134,7 +149,7 @@ int main(int argc, char **argv)
 	struct pgs_err err = { 0 };
 	enum pgs_exit code = PGS_EXIT_OK;
 
-	pgs_log_open("pgshovel", PGS_LOG_NOTICE);
+	open_log(PGS_LOG_NOTICE);
 	if (run(&a, &options, argc, argv, &err) < 0) {
 		(void)fflush(stdout);
 		code = strcmp(err.code, "usage") == 0 ? PGS_EXIT_USAGE : pgs_err_exit(err.cls);
