@@ -29,7 +29,7 @@ begin
 	elsif c.relkind not in ('r', 'p') then
 		raise exception 'cannot capture "%": it is a %, not a table; remove it from the set', label,
 			case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table'
-				when 'S' then 'sequence' when 'c' then 'composite type' else 'relation of kind ' || c.relkind end;
+				when 'S' then 'sequence' when 'c' then 'composite type' else 'relation of kind ' || c.relkind::text end;
 	elsif c.relispartition then
 		raise exception 'cannot capture "%": it is a partition; capture its root "%" instead', label,
 			@SCHEMA@.relation_label(@SCHEMA@.relation_root(rel));

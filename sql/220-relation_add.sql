@@ -1,4 +1,3 @@
--- relation_same(relation row, …) → boolean is folded into relation_put():
 -- relation_put(set, version, table, attnums, keynums, all_columns, mode, made_by) → int: the id of the current relation of
 -- this shape: the present one when it is equal, else a new row; the table's former row (also that of another
 -- table that had the same name) is no longer current.
