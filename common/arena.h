@@ -15,7 +15,7 @@ struct pgs_arena_block;
 
 struct pgs_arena {
 	struct pgs_arena_block *blocks; /* owned, newest first */
-	size_t used_bytes;              /* handed out, rounding included */
+	size_t used_bytes; /* handed out, rounding included */
 	size_t max_bytes;
 };
 
@@ -25,7 +25,8 @@ struct pgs_arena {
 void *pgs_arena_alloc(struct pgs_arena *arena, size_t bytes) PGS_MUST_CHECK;
 void *pgs_arena_array(struct pgs_arena *arena, size_t n, size_t item_bytes) PGS_MUST_CHECK;
 char *pgs_arena_strdup(struct pgs_arena *arena, const char *text) PGS_MUST_CHECK;
-char *pgs_arena_memdup(struct pgs_arena *arena, const void *bytes, size_t n) PGS_MUST_CHECK; /* + NUL */
+char *pgs_arena_memdup(struct pgs_arena *arena, const void *bytes,
+		       size_t n) PGS_MUST_CHECK; /* + NUL */
 
 /* Forget everything handed out; keeps one block of at most 64 KiB for the next round. */
 void pgs_arena_reset(struct pgs_arena *arena);

@@ -34,9 +34,9 @@ struct assignment {
 	int partitions;
 	enum assignment_output output;
 	char *output_path; /* NULL unless ASSIGNMENT_FILE */
-	char *from;        /* a snapshot to start at, NULL: the set's; only without Kafka */
+	char *from; /* a snapshot to start at, NULL: the set's; only without Kafka */
 	char *commit_path; /* file that keeps the position, NULL: none; only without Kafka */
-	char *document;    /* canonical text, NUL-terminated */
+	char *document; /* canonical text, NUL-terminated */
 	size_t document_len;
 	struct assignment_credential *credentials;
 	size_t n_credentials;

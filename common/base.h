@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define PGS_MUST_CHECK __attribute__((warn_unused_result))
+#define PGS_MUST_CHECK         __attribute__((warn_unused_result))
 #define PGS_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
-#define PGS_NORETURN __attribute__((noreturn))
-#define PGS_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define PGS_NORETURN           __attribute__((noreturn))
+#define PGS_ARRAY_LEN(a)       (sizeof(a) / sizeof((a)[0]))
 
 /* Run fn(&variable) when the variable leaves its scope; fn must accept the empty value. */
 #define PGS_CLEANUP(fn) __attribute__((cleanup(fn)))
@@ -36,7 +36,8 @@ static inline void pgs_freep(void *p)
 static inline void pgs_closep(const int *fd)
 {
 	if (*fd >= 0)
-		(void)close(*fd); /* nothing sensible follows a failing close of a descriptor we drop */
+		(void)close(
+			*fd); /* nothing sensible follows a failing close of a descriptor we drop */
 }
 
 #endif

@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-uint64_t pgs_now_us(void);      /* CLOCK_MONOTONIC */
-int64_t pgs_wall_us(void);      /* CLOCK_REALTIME, since 1970 */
+uint64_t pgs_now_us(void); /* CLOCK_MONOTONIC */
+int64_t pgs_wall_us(void); /* CLOCK_REALTIME, since 1970 */
 int pgs_ms_until(uint64_t at_us); /* for poll(): 0 when past, rounded up, at most one hour */
 
 /* Freeze both clocks at these values (tests only); both 0: the real clocks again. */

@@ -26,46 +26,49 @@ enum ctl_state {
 	CTL_STATE_STARTING = 1,
 	CTL_STATE_WORKING,
 	CTL_STATE_RETRYING, /* an error of class RETRY; waiting before START */
-	CTL_STATE_PARKED,   /* an error of class CONFIG; this source does not go on */
-	CTL_STATE_STALLED,  /* events wait and nothing was committed for 60 s */
+	CTL_STATE_PARKED, /* an error of class CONFIG; this source does not go on */
+	CTL_STATE_STALLED, /* events wait and nothing was committed for 60 s */
 };
 
 /* Where a source is in its straight line; each has its own time limit in supervisor/reconcile.c. */
 enum ctl_phase {
 	CTL_PHASE_IDLE = 1, /* waiting for the next poll */
-	CTL_PHASE_CONNECT,  /* PostgreSQL */
-	CTL_PHASE_KAFKA,    /* metadata, init_transactions, position */
-	CTL_PHASE_WINDOW,   /* reading a window */
-	CTL_PHASE_ENCODE,   /* encoding and producing */
-	CTL_PHASE_FLUSH,    /* waiting for the source's WAL */
-	CTL_PHASE_COMMIT,   /* Kafka commits; may take minutes */
-	CTL_PHASE_UPKEEP,   /* mark, hint, tick, catalog */
+	CTL_PHASE_CONNECT, /* PostgreSQL */
+	CTL_PHASE_KAFKA, /* metadata, init_transactions, position */
+	CTL_PHASE_WINDOW, /* reading a window */
+	CTL_PHASE_ENCODE, /* encoding and producing */
+	CTL_PHASE_FLUSH, /* waiting for the source's WAL */
+	CTL_PHASE_COMMIT, /* Kafka commits; may take minutes */
+	CTL_PHASE_UPKEEP, /* mark, hint, tick, catalog */
 	CTL_PHASE_BACKOFF,
 };
 
 struct ctl_msg {
-	uint32_t type;   /* enum ctl_type */
+	uint32_t type; /* enum ctl_type */
 	uint32_t format; /* CTL_FORMAT */
 	union {
 		struct {
 			char software[32];
 		} hello;
 		struct {
-			uint16_t source;    /* position in the document's databases */
+			uint16_t source; /* position in the document's databases */
 			uint16_t n_sources;
-			uint8_t state;      /* enum ctl_state */
-			uint8_t phase;      /* enum ctl_phase */
+			uint8_t state; /* enum ctl_state */
+			uint8_t phase; /* enum ctl_phase */
 			uint8_t ticker_silent;
 			uint8_t unused;
-			uint64_t events;       /* delivered since this worker started */
+			uint64_t events; /* delivered since this worker started */
 			uint64_t transactions; /* Kafka transactions committed since it started */
 			uint64_t queue_events; /* waiting, as last estimated */
-			uint64_t queue_age_us; /* age of the oldest waiting event, as last estimated */
-			uint64_t delivered_ev_time_us; /* ev_time of the last delivered event, wall clock */
-			uint64_t lag_us[4];    /* commit-tick, tick-read, read-acknowledged, end to end */
+			uint64_t
+				queue_age_us; /* age of the oldest waiting event, as last estimated */
+			uint64_t
+				delivered_ev_time_us; /* ev_time of the last delivered event, wall clock */
+			uint64_t lag_us
+				[4]; /* commit-tick, tick-read, read-acknowledged, end to end */
 			uint64_t phase_age_us; /* how long the source has been in this phase */
 			char database[64];
-			char text[256];        /* last error or notice, one line, "" = none */
+			char text[256]; /* last error or notice, one line, "" = none */
 		} beat;
 		struct {
 			int32_t exit_code;

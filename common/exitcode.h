@@ -8,10 +8,10 @@
 #define PGSHOVEL_COMMON_EXITCODE_H
 
 enum pgs_exit {
-	PGS_EXIT_OK = 0,      /* did what was asked, or was asked to stop */
-	PGS_EXIT_USAGE = 64,  /* command line or environment variable is wrong */
-	PGS_EXIT_BUG = 70,    /* a broken invariant of our own */
-	PGS_EXIT_RETRY = 75,  /* the same may work later: start again with back-off */
+	PGS_EXIT_OK = 0, /* did what was asked, or was asked to stop */
+	PGS_EXIT_USAGE = 64, /* command line or environment variable is wrong */
+	PGS_EXIT_BUG = 70, /* a broken invariant of our own */
+	PGS_EXIT_RETRY = 75, /* the same may work later: start again with back-off */
 	PGS_EXIT_CONFIG = 78, /* an operator must change something first */
 	PGS_EXIT_FENCED = 79, /* another relay owns this set's source now */
 };

@@ -27,7 +27,8 @@ enum pgs_log_level {
  * Where lines go. The default writes to stderr: "<N>text" when stderr is not a terminal (journald reads
  * the priority), "program: text" when it is. Each line is one write(2). A sink must be thread-safe.
  */
-typedef void pgs_log_sink(enum pgs_log_level level, const char *prefix, const char *line, void *ctx);
+typedef void pgs_log_sink(enum pgs_log_level level, const char *prefix, const char *line,
+			  void *ctx);
 
 void pgs_log_open(const char *program, enum pgs_log_level max_level);
 void pgs_log_set_level(enum pgs_log_level max_level);

@@ -15,8 +15,8 @@
 #include "common/err.h"
 
 /* reterr says what was wrong with `text` and names the allowed range; class CONFIG. */
-int pgs_parse_i64(const char *text, int64_t min, int64_t max, int64_t *ret, struct pgs_err *reterr)
-	PGS_MUST_CHECK;
+int pgs_parse_i64(const char *text, int64_t min, int64_t max, int64_t *ret,
+		  struct pgs_err *reterr) PGS_MUST_CHECK;
 int pgs_parse_duration_us(const char *text, uint64_t min_us, uint64_t max_us, uint64_t *ret_us,
 			  struct pgs_err *reterr) PGS_MUST_CHECK;
 int pgs_parse_size_bytes(const char *text, uint64_t min, uint64_t max, uint64_t *ret_bytes,

@@ -24,11 +24,11 @@ struct pg_limit {
 
 struct pg_connect {
 	const char *conninfo;
-	const char *password;         /* NULL: passfile, service or none */
-	const char *passfile;         /* NULL: libpq's default */
+	const char *password; /* NULL: passfile, service or none */
+	const char *passfile; /* NULL: libpq's default */
 	const char *application_name; /* required */
-	const char *options;          /* "-c name=value ...", NULL: none */
-	bool replication;             /* replication=database */
+	const char *options; /* "-c name=value ...", NULL: none */
+	bool replication; /* replication=database */
 };
 
 /* Connect. On success *ret is the caller's, non-blocking, client_encoding UTF8. */
@@ -78,7 +78,7 @@ struct pgs_buf;
 void pg_put_ident(struct pgs_buf *out, const char *name);
 void pg_put_literal(struct pgs_buf *out, const char *text);
 
-void pg_closep(PGconn **conn);   /* clean-up attribute; NULL is fine */
-void pg_clearp(PGresult **res);  /* clean-up attribute; NULL is fine */
+void pg_closep(PGconn **conn); /* clean-up attribute; NULL is fine */
+void pg_clearp(PGresult **res); /* clean-up attribute; NULL is fine */
 
 #endif

@@ -41,7 +41,7 @@ struct zkdoc_intent_database {
 struct zkdoc_intent {
 	char id[ZKDOC_ID_HEX + 1];
 	char *kind; /* create, upgrade, drop, cluster-upgrade */
-	char *set;  /* NULL: none */
+	char *set; /* NULL: none */
 	char *from; /* digest, NULL: none */
 	char *to;
 	char *at;

@@ -20,11 +20,11 @@
 #include "worker/relation.h"
 
 struct encode_config {
-	const struct setdoc *doc;  /* format, topics.layout */
-	const char *prefix;        /* topic prefix of this database, cleaned */
-	const char *database;      /* current_database(), for source.db */
-	int partitions;            /* as recorded, not as the broker says now */
-	size_t record_max_bytes;   /* a record over it is poison: class CONFIG, code "too-large"; 0: no limit */
+	const struct setdoc *doc; /* format, topics.layout */
+	const char *prefix; /* topic prefix of this database, cleaned */
+	const char *database; /* current_database(), for source.db */
+	int partitions; /* as recorded, not as the broker says now */
+	size_t record_max_bytes; /* a record over it is poison: class CONFIG, code "too-large"; 0: no limit */
 };
 
 struct encode_header {
@@ -57,7 +57,8 @@ void encoder_freep(struct encoder **enc);
  * Choose an encoder for each column and the topic of the relation. Once per relation, before its events;
  * a second call does it anew (for another encoder's configuration).
  */
-int encode_prepare(struct encoder *enc, struct relation *rel, struct pgs_err *reterr) PGS_MUST_CHECK;
+int encode_prepare(struct encoder *enc, struct relation *rel,
+		   struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /*
  * Place in a transaction, for transactions = true; NULL otherwise. The caller keeps one total per transaction
@@ -65,7 +66,7 @@ int encode_prepare(struct encoder *enc, struct relation *rel, struct pgs_err *re
  */
 struct encode_transaction {
 	int64_t txid;
-	int64_t *total_order;      /* data changes of the transaction so far; 0 at its start */
+	int64_t *total_order; /* data changes of the transaction so far; 0 at its start */
 	int64_t *collection_order; /* those of this event's table */
 };
 
@@ -77,8 +78,8 @@ struct encode_transaction {
  */
 typedef int encode_emit_fn(void *ctx, const struct encode_record *record, struct pgs_err *reterr);
 int encode_event(struct encoder *enc, const struct relation *rel, const struct event *ev,
-		 const struct encode_transaction *tx, int64_t now_us, encode_emit_fn *emit, void *ctx,
-		 struct pgs_err *reterr) PGS_MUST_CHECK;
+		 const struct encode_transaction *tx, int64_t now_us, encode_emit_fn *emit,
+		 void *ctx, struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /*
  * BEGIN / END records on <prefix>.transaction, for transactions = true. counts: "schema.table" and number
@@ -88,11 +89,12 @@ struct encode_collection {
 	const char *name;
 	int64_t events;
 };
-int encode_transaction_begin(struct encoder *enc, int64_t txid, int64_t now_us, encode_emit_fn *emit,
-			     void *ctx, struct pgs_err *reterr) PGS_MUST_CHECK;
-int encode_transaction_end(struct encoder *enc, int64_t txid, const struct encode_collection *counts,
-			   size_t n, int64_t now_us, encode_emit_fn *emit, void *ctx,
-			   struct pgs_err *reterr) PGS_MUST_CHECK;
+int encode_transaction_begin(struct encoder *enc, int64_t txid, int64_t now_us,
+			     encode_emit_fn *emit, void *ctx,
+			     struct pgs_err *reterr) PGS_MUST_CHECK;
+int encode_transaction_end(struct encoder *enc, int64_t txid,
+			   const struct encode_collection *counts, size_t n, int64_t now_us,
+			   encode_emit_fn *emit, void *ctx, struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /* The key of an event as bytes (new row's, or old's for D): appended to out. For quarantine and chaining. */
 int encode_key(struct encoder *enc, const struct relation *rel, struct event_text row,

@@ -23,8 +23,8 @@ struct event_text {
 struct event {
 	int64_t id;
 	int64_t txid;
-	int64_t time_us;  /* ev_time: start of the writing transaction, microseconds since 1970 */
-	char type;        /* I U D T */
+	int64_t time_us; /* ev_time: start of the writing transaction, microseconds since 1970 */
+	char type; /* I U D T */
 	int32_t relation;
 	struct event_text new_row; /* record text */
 	struct event_text old_row;
@@ -36,7 +36,8 @@ struct event {
  * Columns wanted from the queue, in this order, for `COPY (...) TO STDOUT (FORMAT binary)`:
  * ev_id, ev_txid, ev_time, ev_type, ev_extra1, ev_data, ev_extra2, ev_extra3, ev_extra4.
  */
-#define EVENT_COLUMNS "ev_id, ev_txid, ev_time, ev_type, ev_extra1, ev_data, ev_extra2, ev_extra3, ev_extra4"
+#define EVENT_COLUMNS                                                                              \
+	"ev_id, ev_txid, ev_time, ev_type, ev_extra1, ev_data, ev_extra2, ev_extra3, ev_extra4"
 enum { EVENT_N_COLUMNS = 9 };
 
 /*

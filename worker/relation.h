@@ -17,20 +17,20 @@
 
 struct relation_column {
 	char *name;
-	char *type;      /* format_type() as declared: "numeric(10,2)" */
+	char *type; /* format_type() as declared: "numeric(10,2)" */
 	uint32_t typid;
 	int32_t typmod;
-	char typtype;    /* pg_type.typtype of the declared type: b c d e m p r */
-	char *base;      /* the type below a domain, else equal to type */
+	char typtype; /* pg_type.typtype of the declared type: b c d e m p r */
+	char *base; /* the type below a domain, else equal to type */
 	uint32_t baseid;
 	int32_t basemod;
 	uint32_t elemid; /* 0: not an array */
 	int16_t attnum;
 	bool notnull;
 	bool generated;
-	int key;         /* position in the key from 1; 0: not part of it */
-	char *fallback;  /* default expression, NULL: none */
-	char *labels;    /* of an enum (or an array of one), comma-separated, NULL: not known or no enum */
+	int key; /* position in the key from 1; 0: not part of it */
+	char *fallback; /* default expression, NULL: none */
+	char *labels; /* of an enum (or an array of one), comma-separated, NULL: not known or no enum */
 	/* Filled by encode_prepare(): how this column's text becomes bytes. Owned by the relation. */
 	void *encoder;
 };
@@ -41,13 +41,13 @@ struct relation {
 	char *schema;
 	char *table;
 	char version[65]; /* of the set that made it */
-	bool chained;     /* its events carry ctids */
+	bool chained; /* its events carry ctids */
 	size_t n_columns;
 	struct relation_column *columns;
 	size_t n_key;
-	uint16_t *key;    /* indexes into columns, in key order */
-	char *topic;      /* filled by encode_prepare() */
-	void *parts;      /* filled by encode_prepare(): the bytes that are the same in every record. Owned */
+	uint16_t *key; /* indexes into columns, in key order */
+	char *topic; /* filled by encode_prepare() */
+	void *parts; /* filled by encode_prepare(): the bytes that are the same in every record. Owned */
 };
 
 /* `columns_json` is relation.columns. Class BUG when it does not have the documented form. */

@@ -25,11 +25,14 @@ struct sink_ops {
 	/* Take over: after it returned 0 no earlier owner can commit any more. */
 	int (*acquire)(struct sink *sink, struct pgs_err *reterr);
 	/* The position of `key` that is committed; buffer stays empty when there is none. */
-	int (*read_position)(struct sink *sink, const char *key, size_t key_len, struct pgs_buf *ret_value,
-			     struct pgs_err *reterr);
-	/* Topics exist with the right shape; made when missing. */
+	int (*read_position)(struct sink *sink, const char *key, size_t key_len,
+			     struct pgs_buf *ret_value, struct pgs_err *reterr);
+	/*
+	 * Topics exist with the right shape. A missing one is made with may_create; else it is an error of
+	 * class CONFIG: it was there before and somebody deleted it.
+	 */
 	int (*ensure_topics)(struct sink *sink, const char *const *topics, size_t n,
-			     struct pgs_err *reterr);
+			     bool may_create, struct pgs_err *reterr);
 	int (*begin)(struct sink *sink, struct pgs_err *reterr);
 	int (*write)(struct sink *sink, const struct encode_record *record, struct pgs_err *reterr);
 	/* The position record, last of its transaction. */
@@ -47,6 +50,7 @@ struct sink_ops {
 
 struct sink {
 	const struct sink_ops *ops;
+	size_t record_max_bytes; /* of a record; 0: no limit. Set before acquire() returns */
 };
 
 #endif
