@@ -220,20 +220,37 @@ static void session_password(int64_t id, char ret[16])
 	}
 }
 
-static int cmd_expire(const char *hosts, const char *session, struct pgs_err *err)
+/* 1: the session is no more; 0: it lived until now and was closed, unless its owner took it back first. */
+static int expire_once(const char *hosts, int64_t id, struct pgs_err *err)
 {
-	struct zk_params params = { .hosts = hosts, .session_timeout_us = 10 * 1000 * 1000 };
+	struct zk_params params = { .hosts = hosts,
+				    .session_timeout_us = 10 * 1000 * 1000,
+				    .resume_id = id };
 	struct zk *zk = NULL;
 
-	params.resume_id = (int64_t)strtoull(session, NULL, 0);
-	session_password(params.resume_id, params.resume_password);
+	session_password(id, params.resume_password);
 	if (zk_open(&params, &zk, err) < 0)
 		return -1;
 	int r = zk_wait_connected(zk, deadline(), err);
-	if (r == 0 && zk_session_id(zk) != params.resume_id)
-		r = pgs_err_set(err, PGS_ERR_CONFIG, "ZSESSIONEXPIRED", "no such session any more");
+	if (r == 0)
+		r = zk_session_id(zk) != id;
 	zk_close(zk);
 	return r;
+}
+
+static int cmd_expire(const char *hosts, const char *session, struct pgs_err *err)
+{
+	int64_t id = (int64_t)strtoull(session, NULL, 0);
+	int r = expire_once(hosts, id, err);
+
+	if (r == 1)
+		return pgs_err_set(err, PGS_ERR_CONFIG, "ZSESSIONEXPIRED",
+				   "no such session any more");
+	for (int i = 0; r == 0 && i < 50; i++)
+		r = expire_once(hosts, id, err);
+	return r == 0   ? pgs_err_set(err, PGS_ERR_RETRY, "", "its owner keeps the session")
+	       : r == 1 ? 0
+			: -1;
 }
 
 static const struct {
