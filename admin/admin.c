@@ -27,11 +27,22 @@ struct pg_limit admin_limit(const struct admin *a, uint64_t timeout_us)
 				  .interrupt_fd = a->interrupt_fd };
 }
 
+static void on_session(struct zk *zk, enum zk_state state, bool new_session, void *ctx)
+{
+	struct admin *a = ctx;
+
+	(void)zk;
+	if (new_session || state == ZK_EXPIRED)
+		a->locked = false;
+}
+
 static int open_client(struct admin *a, struct pgs_err *reterr)
 {
 	const struct zk_params params = { .hosts = a->options.zookeeper_hosts,
 					  .session_timeout_us = a->options.session_timeout_us,
-					  .digest = a->digest };
+					  .digest = a->digest,
+					  .on_session = on_session,
+					  .ctx = a };
 
 	if (zk_open(&params, &a->zk, reterr) < 0)
 		return -1;
@@ -169,16 +180,45 @@ bool admin_interrupted(const struct admin *a)
 	return a->interrupt_fd >= 0 && poll(&p, 1, 0) > 0;
 }
 
-int admin_pause(const struct admin *a, uint64_t us, struct pgs_err *reterr)
+/* One turn of at most until `until_us`: ZooKeeper's client works, a signal ends it. False: a signal came. */
+static bool turn(struct admin *a, uint64_t until_us)
+{
+	struct pollfd p[] = { { .fd = a->interrupt_fd, .events = POLLIN }, { .fd = -1 } };
+	int events = 0;
+	uint64_t timeout_us;
+
+	if (a->zk) {
+		zk_interest(a->zk, &p[1].fd, &events, &timeout_us);
+		p[1].events = (short)(((events & ZK_READ) ? POLLIN : 0) |
+				      ((events & ZK_WRITE) ? POLLOUT : 0));
+		uint64_t at_us = pgs_now_us() + timeout_us;
+		until_us = at_us < until_us ? at_us : until_us;
+	}
+	if (poll(p, 2, pgs_ms_until(until_us)) <= 0)
+		return true;
+	int came =
+		((p[1].revents & POLLIN) ? ZK_READ : 0) | ((p[1].revents & POLLOUT) ? ZK_WRITE : 0);
+	if (p[1].revents & (POLLHUP | POLLERR | POLLNVAL))
+		came = ZK_READ | ZK_WRITE;
+	if (came)
+		zk_process(a->zk, came);
+	return p[0].revents == 0;
+}
+
+void admin_breathe(struct admin *a)
+{
+	(void)turn(a, 0); /* a signal is seen by whoever waits next */
+}
+
+int admin_pause(struct admin *a, uint64_t us, struct pgs_err *reterr)
 {
 	uint64_t until_us = pgs_now_us() + us;
 
-	while (pgs_now_us() < until_us) {
-		struct pollfd p = { .fd = a->interrupt_fd, .events = POLLIN };
-		if (poll(&p, 1, pgs_ms_until(until_us)) > 0)
+	do {
+		if (!turn(a, until_us))
 			return pgs_err_set(reterr, PGS_ERR_RETRY, "interrupt",
 					   "interrupted by a signal");
-	}
+	} while (pgs_now_us() < until_us);
 	return 0;
 }
 

@@ -51,7 +51,7 @@ struct admin {
 	struct zkdoc_cluster cluster;
 	int32_t cluster_node_version;
 	int64_t now_ms; /* ZooKeeper's wall clock when the lock was taken */
-	bool locked;
+	bool locked; /* the /admin lock is ours; a session that expires takes it away */
 };
 
 /* Wait for ZooKeeper at most the connect timeout. Errors of class RETRY name the servers. */
@@ -79,8 +79,14 @@ struct pg_limit admin_limit(const struct admin *a, uint64_t timeout_us);
 void admin_hold_interrupts(struct admin *a);
 bool admin_interrupted(const struct admin *a);
 
-/* The pump: the only place that waits for time. -1 with code "interrupt" when a signal ends it. */
-int admin_pause(const struct admin *a, uint64_t us, struct pgs_err *reterr) PGS_MUST_CHECK;
+/*
+ * The ZooKeeper session lives only while its client is given time: called before each statement, so that the
+ * lock survives work in databases that takes longer than the session timeout.
+ */
+void admin_breathe(struct admin *a);
+
+/* The pump: the only place that waits for time; ZooKeeper is kept alive meanwhile. -1 with code "interrupt" when a signal ends it. */
+int admin_pause(struct admin *a, uint64_t us, struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /* 0 equal, < 0 older, > 0 newer: dotted numbers. */
 int admin_compare_software(const char *left, const char *right);

@@ -23,6 +23,7 @@ enum {
 	TASK_FD = 4,
 	TASK_OUTPUT_MAX = 64 * 1024,
 	TASK_TIMEOUT_US = 60 * 1000 * 1000,
+	BREATH_US = 200 * 1000,
 };
 
 static int relay_path(const struct admin *a, char *ret, size_t size, struct pgs_err *reterr)
@@ -140,8 +141,7 @@ static PGS_NORETURN void run_child(const char *path, const char *task, int assig
 }
 
 /* Read the child's stderr to its end. -1: time or signal; the child is told to end. */
-static int drain(const struct admin *a, pid_t pid, int fd, struct pgs_buf *out,
-		 struct pgs_err *reterr)
+static int drain(struct admin *a, pid_t pid, int fd, struct pgs_buf *out, struct pgs_err *reterr)
 {
 	uint64_t until_us = pgs_now_us() + TASK_TIMEOUT_US;
 	char chunk[4096];
@@ -149,7 +149,9 @@ static int drain(const struct admin *a, pid_t pid, int fd, struct pgs_buf *out,
 	for (;;) {
 		struct pollfd p[] = { { .fd = fd, .events = POLLIN },
 				      { .fd = a->interrupt_fd, .events = POLLIN } };
-		int ready = poll(p, 2, pgs_ms_until(until_us));
+		uint64_t slice_us = pgs_now_us() + BREATH_US;
+		admin_breathe(a);
+		int ready = poll(p, 2, pgs_ms_until(slice_us < until_us ? slice_us : until_us));
 		if (ready > 0 && p[1].revents) {
 			(void)kill(pid, SIGTERM);
 			return pgs_err_set(reterr, PGS_ERR_RETRY, "interrupt",

@@ -100,11 +100,9 @@ static int read_database(struct rollout *r, struct rollout_database *db, struct 
 			return 0;
 		}
 		*reterr = err;
-		/* Whatever keeps us out, a server that comes up or a password that is set may cure it. */
-		reterr->cls = PGS_ERR_RETRY;
 		if (!may_leave_out)
 			return -1;
-		return pgs_err_set(reterr, PGS_ERR_RETRY, err.code,
+		return pgs_err_set(reterr, err.cls, err.code,
 				   "%s; when it is gone for good, --force leaves it out", err.msg);
 	}
 	return catalog_read(&db->session, r->set, db->removed ? NULL : r->doc, &db->catalog,

@@ -17,7 +17,7 @@
 /* Put the database's name before an error and return -1. */
 static int named(const struct session *s, struct pgs_err *reterr)
 {
-	return pgs_err_prefix(reterr, "database \"%s\"", s->name);
+	return reterr ? pgs_err_prefix(reterr, "database \"%s\"", s->name) : -1;
 }
 
 /* Settings that a role or a database may have set otherwise. */
@@ -71,13 +71,20 @@ int session_query(struct session *s, const char *sql, int n_params, const char *
 		  PGresult **ret, struct pgs_err *reterr)
 {
 	struct pg_limit limit = admin_limit(s->a, (SESSION_STATEMENT_MS + 5000) * 1000ULL);
+	struct pgs_err err = { 0 };
 
 	if (!s->conn)
 		return pgs_err_set(reterr, PGS_ERR_BUG, "", "database \"%s\" is not connected",
 				   s->name);
-	if (pg_query(s->conn, sql, n_params, params, &limit, ret, reterr) < 0)
-		return named(s, reterr);
-	return 0;
+	admin_breathe(s->a);
+	if (pg_query(s->conn, sql, n_params, params, &limit, ret, &err) == 0)
+		return 0;
+	/* The statement may still run: only a new connection knows where it stands. */
+	if (strcmp(err.code, "interrupt") == 0 || strcmp(err.code, "deadline") == 0)
+		session_close(s);
+	if (reterr)
+		*reterr = err;
+	return named(s, reterr);
 }
 
 int session_exec(struct session *s, const char *sql, int n_params, const char *const *params,

@@ -253,6 +253,11 @@ static int prepare_all(struct rollout *r, struct pgs_err *reterr)
 			session_close(&r->databases[i].session);
 			return -1;
 		}
+	admin_breathe(r->a);
+	if (!r->a->locked)
+		return pgs_err_set(reterr, PGS_ERR_RETRY, "locked",
+				   "the ZooKeeper session expired and the lock of the cluster with "
+				   "it; nothing was kept, try again");
 	if (admin_interrupted(r->a))
 		return pgs_err_set(reterr, PGS_ERR_RETRY, "interrupt", "interrupted by a signal");
 	return 0;
