@@ -289,7 +289,7 @@ START_TEST(test_operations)
 		got.list[0].value,
 		"{\"before\":null,\"after\":{\"id\":1,\"v\":\"x\"},\"source\":{\"version\":"
 		"\"" PGSHOVEL_VERSION "\",\"connector\":\"postgresql\",\"name\":\"a_b\",\"ts_ms\":"
-				      "1,\"snapshot\":\"false\","
+		"1,\"snapshot\":\"false\","
 		"\"db\":\"d\\\"b\",\"sequence\":\"[\\\"7\\\",\\\"8\\\"]\",\"ts_us\":1001,\"ts_ns\":"
 		"1001000,"
 		"\"schema\":\"S\",\"table\":\"t/"
