@@ -9,9 +9,6 @@ BUILD ?= build/$(MODE)
 WERROR ?= 1
 JOBS ?= $(shell nproc)
 
-# Test programs are linked with these archives; fewer of them build while another folder is broken.
-PARTS ?= common admin supervisor worker
-
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
@@ -88,7 +85,6 @@ LIB_admin := $(BUILD)/libadmin.a
 LIB_supervisor := $(BUILD)/libsupervisor.a
 LIB_worker := $(BUILD)/libworker.a
 LIB_testing := $(BUILD)/libtesting.a
-TEST_ARCHIVES := $(foreach part,$(PARTS) testing,$(LIB_$(part)))
 
 PROGRAMS := $(BUILD)/pgshovel $(BUILD)/pgshoveld $(BUILD)/pgshovel-kafka-relay
 
@@ -150,7 +146,11 @@ $(BUILD)/gen/sql.c: $(sort $(wildcard sql/*.sql)) sql/embed.awk
 	@mkdir -p $(@D)
 	$(Q)awk -f sql/embed.awk $(filter %.sql,$^) > $@
 
-# ---- Test programs: one source file each, linked with every archive ----
+# ---- Test programs: one source file each, linked with common/ and the folders that it includes ----
+
+# Words "tests/unit/test_x.c:worker". Not all archives for all tests: programs may use a name twice.
+TEST_INCLUDES := $(shell grep -oHE '^.include "(admin|supervisor|worker)/' tests/*/*.c | sed 's|:.*"|:|; s|/$$||' | sort -u)
+test_archives = $(foreach part,$(patsubst $(1):%,%,$(filter $(1):%,$(TEST_INCLUDES))) testing common,$(LIB_$(part)))
 
 define test_link
 	@mkdir -p $(@D)
@@ -162,17 +162,13 @@ endef
 FAIL_ALLOC_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(shell grep -ls 'include "tests/unit/fail_alloc.h"' tests/unit/*.c))
 $(FAIL_ALLOC_TESTS): LDFLAGS_ALL += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc strdup strndup)
 
-$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(TEST_ARCHIVES)
-	$(test_link)
-
-$(FUZZ_REPLAYS): $(BUILD)/tests/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(TEST_ARCHIVES)
-	$(test_link)
-
-define test_tool
-$(BUILD)/tests/$(basename $(notdir $(1))): $(BUILD)/obj/$(1:.c=.o) $(TEST_ARCHIVES)
+# test_program SOURCE [OBJECT ...]
+define test_program
+$(BUILD)/tests/$(basename $(notdir $(1))): $(BUILD)/obj/$(1:.c=.o) $(2) $(call test_archives,$(1))
 	$$(test_link)
 endef
-$(foreach source,$(TEST_TOOL_SOURCES),$(eval $(call test_tool,$(source))))
+$(foreach source,$(wildcard tests/unit/test_*.c) $(TEST_TOOL_SOURCES),$(eval $(call test_program,$(source))))
+$(foreach source,$(wildcard tests/fuzz/fuzz_*.c),$(eval $(call test_program,$(source),$(BUILD)/obj/tests/fuzz/replay.o)))
 
 # ---- Manuals: the line `.\" @OPTIONS@` becomes the option list of the page's program ----
 
@@ -267,7 +263,7 @@ fuzz:
 	@$(MAKE) MODE=fuzz run-fuzz
 
 ifneq ($(FUZZ),)
-$(BUILD)/fuzz_$(FUZZ): $(BUILD)/obj/tests/fuzz/fuzz_$(FUZZ).o $(TEST_ARCHIVES)
+$(BUILD)/fuzz_$(FUZZ): $(BUILD)/obj/tests/fuzz/fuzz_$(FUZZ).o $(call test_archives,tests/fuzz/fuzz_$(FUZZ).c)
 	@echo "  link  $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(TEST_LIBS)
 
