@@ -1,0 +1,163 @@
+/*
+ * worker/relay.c
+ *    The straight line of one source: START, LOOP, ERROR, STOP (docs/operations.md, "The relay").
+ *
+ * What each step does is in relay_start.c, window.c, relay_send.c, retention.c. Only this file decides what
+ * follows an error, and only this file and retention.c log.
+ */
+#include "worker/relay.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "worker/steps.h"
+#include "worker/wait.h"
+
+enum {
+	POLL_AFTER_1S_US = 50 * 1000,
+	POLL_AFTER_1MIN_US = 500 * 1000,
+	PARKED_RETRY_US = 300 * 1000 * 1000,
+	WORKED_US = 60 * 1000 * 1000, /* so long, and the back-off begins anew */
+};
+
+/* Quick while events came lately, slow after a minute without any. */
+static void rest(struct relay *r)
+{
+	const uint64_t idle = pgs_now_us() - r->sent_at_us;
+	uint64_t poll_us = r->poll_us;
+	status_phase(r->status, CTL_PHASE_IDLE);
+	if (idle > 1000000 && poll_us < POLL_AFTER_1S_US)
+		poll_us = POLL_AFTER_1S_US;
+	if (idle > 60000000 && poll_us < POLL_AFTER_1MIN_US)
+		poll_us = POLL_AFTER_1MIN_US;
+	if (idle > 1000000)
+		reader_trim(r->reader);
+	(void)wait_for(r->config.stop_fd, -1, false, poll_us);
+}
+
+/* START and LOOP. 0: asked to stop, and nothing is open. */
+static int run_line(struct relay *r, struct pgs_err *reterr)
+{
+	if (relay_start(r, reterr))
+		return -1;
+	status_state(r->status, CTL_STATE_WORKING, "");
+	while (!wait_event_is_set(r->config.stop_fd)) {
+		const struct window *w = NULL;
+		status_phase(r->status, CTL_PHASE_WINDOW);
+		if (window_next(r->reader, &r->state, &w, reterr))
+			return -1;
+		if (w->n) {
+			RELAY_STEP(window_read);
+			if (relay_send(r, w, reterr))
+				return -1;
+			r->sent_at_us = pgs_now_us();
+			retention_delivered(&r->retention, w->newest_ev_id, w->newest_time_us,
+					    w->lsn);
+		}
+		if (position_state_set(&r->state, w->after.snapshot, w->after.upto, w->after.cut_tx,
+				       w->after.ev_id, reterr))
+			return -1;
+		if (r->config.owned && retention_run(&r->retention, r->source, r->status,
+						     r->state.snapshot, !w->more && !w->n, reterr))
+			return -1;
+		if (!w->n && !w->more)
+			rest(r);
+	}
+	return 0;
+}
+
+/* Nothing is resumed: what is not committed is read again. */
+static void let_go(struct relay *r)
+{
+	r->sink->ops->drop(r->sink);
+	reader_free(r->reader);
+	r->reader = NULL;
+	encoder_freep(&r->encoder);
+	source_free(r->source);
+	r->source = NULL;
+	r->last_relation = NULL;
+	position_state_done(&r->state);
+}
+
+/* ERROR: say it, let go, wait. */
+static void recover(struct relay *r, struct pgs_err *err, struct pgs_backoff *backoff)
+{
+	uint32_t random = 0;
+	uint64_t delay = PARKED_RETRY_US;
+	/*
+	 * Kafka's fence (the only one with a code) also falls on a transaction that timed out. Who owns the source
+	 * is for its lock to say: START asks it before anybody else is fenced.
+	 */
+	if (err->cls == PGS_ERR_FENCED && *err->code)
+		err->cls = PGS_ERR_RETRY;
+	let_go(r);
+	(void)getrandom(&random, sizeof(random), GRND_NONBLOCK); /* jitter: any value will do */
+	if (err->cls == PGS_ERR_RETRY) {
+		delay = pgs_backoff_next(backoff, random);
+		pgs_log(PGS_LOG_WARNING, r->log_prefix, "%s; trying again in %" PRIu64 " ms",
+			err->msg, delay / 1000);
+	} else {
+		pgs_log(PGS_LOG_ERR, r->log_prefix, "%s; this source is parked", err->msg);
+	}
+	status_failed(r->status, err);
+	status_phase(r->status, CTL_PHASE_BACKOFF);
+	(void)wait_for(r->config.stop_fd, -1, false, delay);
+}
+
+void relay_run(struct relay *r)
+{
+	struct pgs_backoff backoff = { .base_us = 250 * 1000, .cap_us = 60 * 1000 * 1000 };
+	while (!wait_event_is_set(r->config.stop_fd)) {
+		struct pgs_err err = { .cls = PGS_ERR_NONE };
+		const uint64_t started = pgs_now_us();
+		if (run_line(r, &err) == 0 || strcmp(err.code, "interrupt") == 0)
+			break;
+		if (pgs_now_us() - started > WORKED_US)
+			pgs_backoff_reset(&backoff);
+		recover(r, &err, &backoff);
+	}
+	/* STOP: run_line() finished the open transaction, or what was open is dropped here. */
+	let_go(r);
+}
+
+int relay_new(const struct source_config *config, struct status *status, struct sink *sink,
+	      struct relay **ret, struct pgs_err *reterr)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+	if (!r)
+		return pgs_err_nomem(reterr);
+	r->config = *config;
+	r->status = status;
+	r->poll_us = config->doc->relay.poll_us;
+	r->key = PGS_BUF_INIT(256);
+	r->text = PGS_BUF_INIT(2 * (size_t)POSITION_MAX_BYTES);
+	(void)snprintf(r->log_prefix, sizeof(r->log_prefix), "set=%s database=%.64s",
+		       config->assignment->set, config->db->name);
+	if (setdoc_topic_prefix(config->doc, config->assignment->set, config->db, &r->prefix,
+				reterr)) {
+		free(r);
+		return -1;
+	}
+	r->sink = sink;
+	*ret = r;
+	return 0;
+}
+
+void relay_free(struct relay *r)
+{
+	if (!r)
+		return;
+	let_go(r);
+	r->sink->ops->free(r->sink);
+	for (size_t i = 0; i < r->transaction.n_collections; i++)
+		free(r->transaction.collections[i].name);
+	free(r->transaction.collections);
+	pgs_buf_done(&r->key);
+	pgs_buf_done(&r->text);
+	free(r->prefix);
+	free(r);
+}

@@ -1,0 +1,70 @@
+/*
+ * worker/relay.h
+ *    One source from PostgreSQL to its sink, for as long as it is wanted.
+ *
+ * relay.c is the straight line; relay_start.c takes over; relay_send.c fills one Kafka transaction.
+ */
+#ifndef PGSHOVEL_WORKER_RELAY_H
+#define PGSHOVEL_WORKER_RELAY_H
+
+#include "common/backoff.h"
+#include "common/base.h"
+#include "common/buf.h"
+#include "common/err.h"
+#include "worker/encode.h"
+#include "worker/position.h"
+#include "worker/retention.h"
+#include "worker/sink.h"
+#include "worker/source.h"
+#include "worker/status.h"
+#include "worker/window.h"
+
+/* Place in the transaction whose events are being sent, for transactions = true. */
+struct relay_transaction {
+	int64_t txid; /* 0: none is open */
+	int64_t total;
+	struct relay_collection {
+		char *name; /* schema.table */
+		int64_t events;
+	} * collections;
+	size_t n_collections;
+};
+
+struct relay {
+	struct source_config config;
+	struct status *status;
+	struct sink *sink;
+	struct source *source;
+	struct encoder *encoder; /* from START to ERROR, as are the next ones */
+	struct reader *reader;
+	struct position_state state; /* S: everything up to it is delivered */
+	struct retention retention;
+	struct relay_transaction transaction;
+	char *prefix; /* of topics */
+	struct pgs_buf key; /* of the position */
+	struct pgs_buf text;
+	struct relation *last_relation;
+	uint64_t sent_at_us; /* when the last transaction was committed; monotonic */
+	uint64_t poll_us;
+	char log_prefix[160];
+};
+
+/* tokens, stop_fd and so on are in config; the sink is the relay's from here on. */
+int relay_new(const struct source_config *config, struct status *status, struct sink *sink,
+	      struct relay **ret, struct pgs_err *reterr) PGS_MUST_CHECK;
+void relay_free(struct relay *r);
+
+/* Until stop is asked. Errors are told to the status and tried again; nothing comes back. */
+void relay_run(struct relay *r);
+
+/* relay_start.c: everything of START; after it state, reader, encoder and retention are ready. */
+int relay_start(struct relay *r, struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/* relay_send.c: one window in one transaction: begin, produce, flushed, position, commit. */
+int relay_send(struct relay *r, const struct window *w, struct pgs_err *reterr) PGS_MUST_CHECK;
+/* A relation by id, with an encoder and a topic. */
+int relay_relation(struct relay *r, int32_t id, struct relation **ret,
+		   struct pgs_err *reterr) PGS_MUST_CHECK;
+order_key_fn relay_order_key;
+
+#endif

@@ -1,0 +1,174 @@
+/*
+ * worker/relay_start.c
+ *    START: Kafka first (who cannot deliver must not take over), then lock, fence, position, nonce, topics.
+ *
+ * The order is the whole point; see docs/protocol.md 3 and the comments at each step.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "worker/relay.h"
+#include "worker/sink_kafka.h"
+#include "worker/steps.h"
+
+static bool writes_kafka(const struct relay *r)
+{
+	return r->config.assignment->output == ASSIGNMENT_KAFKA;
+}
+
+/* What Kafka holds, checked against the source; *found false: nothing, and nothing is missing. */
+static int read_position(struct relay *r, struct position *pos, bool *found, struct pgs_err *reterr)
+{
+	const struct source *s = r->source;
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf why = PGS_BUF_INIT(4096);
+	if (r->sink->ops->read_position(r->sink, pgs_buf_str(&r->key), r->key.len, &r->text,
+					reterr))
+		return -1;
+	*found = r->text.len > 0;
+	if (*found && position_read(r->text.data, r->text.len, pos, reterr))
+		return -1;
+	if (!r->config.owned)
+		return 0;
+	const struct position_source source = { .name = r->config.db->name,
+						.system = s->system,
+						.database = s->database,
+						.timeline = s->timeline,
+						.lsn = s->lsn,
+						.token = s->token };
+	switch (position_judge(*found ? pos : NULL, &s->hint, &source, &why)) {
+	case POSITION_FIRST:
+	case POSITION_GOES_ON:
+		break;
+	case POSITION_REWIND:
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "", "%s", pgs_buf_str(&why));
+	}
+	if (*found && pos->timeline && pos->timeline != s->timeline)
+		pgs_log(PGS_LOG_NOTICE, r->log_prefix,
+			"the source is on timeline %" PRId64
+			" now, the position was written on %" PRId64,
+			s->timeline, pos->timeline);
+	return 0;
+}
+
+static int new_nonce(struct relay *r, const struct position *pos, struct pgs_err *reterr)
+{
+	char nonce[POSITION_NONCE_MAX];
+	if (source_new_nonce(nonce, reterr))
+		return -1;
+	position_hint_start(&r->source->hint, pos, nonce);
+	return source_write_hint(r->source, reterr);
+}
+
+/* Every topic that this version of the set writes from this database. */
+static int ensure_topics(struct relay *r, bool may_create, struct pgs_err *reterr)
+{
+	const struct setdoc *doc = r->config.doc;
+	struct setdoc_topic *topics = NULL;
+	size_t n = 0;
+	size_t n_names = 0;
+	if (setdoc_topics(doc, r->config.assignment->set, &topics, &n, reterr))
+		return -1;
+	const char **names = calloc(n + 1, sizeof(*names));
+	for (size_t i = 0; names && i < n; i++) {
+		bool written = topics[i].database == r->config.db;
+		switch (topics[i].kind) {
+		case SETDOC_TOPIC_TABLE:
+		case SETDOC_TOPIC_SINGLE:
+		case SETDOC_TOPIC_TRUNCATE:
+			break;
+		case SETDOC_TOPIC_TRANSACTION:
+			written = written && doc->format.transactions;
+			break;
+		case SETDOC_TOPIC_QUARANTINE:
+			written = written && doc->relay.on_poison == SETDOC_POISON_QUARANTINE;
+			break;
+		}
+		if (written)
+			names[n_names++] = topics[i].name;
+	}
+	const int rc =
+		names ? r->sink->ops->ensure_topics(r->sink, names, n_names, may_create, reterr)
+		      : pgs_err_nomem(reterr);
+	free(names);
+	setdoc_topics_free(topics, n);
+	return rc;
+}
+
+/* Where reading begins: the position, or what the caller or the set says. */
+static int set_state(struct relay *r, const struct position *pos, struct pgs_err *reterr)
+{
+	const char *from = r->config.assignment->from;
+	if (pos)
+		return position_state_set(&r->state, pos->state.snapshot, pos->state.upto,
+					  pos->state.cut_tx, pos->state.ev_id, reterr);
+	return position_state_set(&r->state, from && *from ? from : r->source->start_snapshot, NULL,
+				  0, 0, reterr);
+}
+
+static int make_parts(struct relay *r, struct pgs_err *reterr)
+{
+	const struct encode_config config = { .doc = r->config.doc,
+					      .prefix = r->prefix,
+					      .database = r->source->database_name,
+					      .partitions = r->config.assignment->partitions,
+					      .record_max_bytes = r->sink->record_max_bytes };
+	r->transaction.txid = 0;
+	r->sent_at_us = pgs_now_us();
+	retention_start(&r->retention, r->source);
+	return encoder_new(&config, &r->encoder, reterr) ||
+			       reader_new(r->source, relay_order_key, r, &r->reader, reterr)
+		       ? -1
+		       : 0;
+}
+
+/* The end of START that reads and judges; `pos` is the caller's to free. */
+static int take_over(struct relay *r, struct position *pos, bool *found, struct pgs_err *reterr)
+{
+	/* Still the owner? Only then may an earlier producer be fenced. */
+	if (source_check(r->source, reterr))
+		return -1;
+	status_phase(r->status, CTL_PHASE_KAFKA);
+	if (writes_kafka(r))
+		sink_kafka_set_node(r->sink, r->source->node);
+	if (r->sink->ops->acquire(r->sink, reterr))
+		return -1;
+	RELAY_STEP(acquired);
+	pgs_buf_reset(&r->key);
+	position_key(r->source->node, r->source->rollout, &r->key);
+	if (read_position(r, pos, found, reterr) || set_state(r, *found ? pos : NULL, reterr))
+		return -1;
+	RELAY_STEP(position_read);
+	/* A topic that this version had when a position was written cannot be missing now. */
+	const bool may_create = !*found || !pos->version ||
+				strcmp(pos->version, r->config.assignment->version) != 0;
+	return ensure_topics(r, may_create, reterr);
+}
+
+int relay_start(struct relay *r, struct pgs_err *reterr)
+{
+	struct position pos = { .at_us = 0 };
+	bool found = false;
+	status_phase(r->status, CTL_PHASE_KAFKA);
+	if (r->sink->ops->probe(r->sink, reterr))
+		return -1;
+	RELAY_STEP(probed);
+	status_phase(r->status, CTL_PHASE_CONNECT);
+	if (source_new(&r->config, &r->source, reterr) || source_open(r->source, reterr))
+		return -1;
+	RELAY_STEP(locked);
+	int rc = take_over(r, &pos, &found, reterr);
+	if (!rc && r->config.owned)
+		rc = new_nonce(r, found ? &pos : NULL, reterr);
+	if (!rc)
+		rc = make_parts(r, reterr);
+	if (!rc) {
+		RELAY_STEP(started);
+		pgs_log(PGS_LOG_INFO, r->log_prefix, "relaying from %s %.60s",
+			found ? "position" : "the start,", r->state.snapshot);
+	}
+	position_done(&pos);
+	return rc;
+}
