@@ -310,7 +310,8 @@ void zk_interest(struct zk *zk, int *ret_fd, int *ret_events, uint64_t *ret_time
 		timeout_us = WAIT_MIN_US;
 	if (fd < 0) {
 		if (timeout_us < WAIT_ERROR_US)
-			timeout_us = WAIT_ERROR_US; /* the library's own is a sixtieth of a short session */
+			timeout_us =
+				WAIT_ERROR_US; /* the library's own is a sixtieth of a short session */
 		/* Asking again before the pause is over would clear it and connect in a hot loop. */
 		zk->not_before_us = now_us + timeout_us;
 	} else {

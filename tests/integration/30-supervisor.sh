@@ -151,10 +151,6 @@ ok 'one that ignores SIGTERM was killed' wait_for 15 dead "$IGNORE"
 
 # ---- reload, diagnosis, stop
 
-cat > "$T/a.conf" <<-CONF
-	stop_grace = "2s";
-	no_such_key = 1;
-CONF
 kill -USR1 "$PID_a"
 ok 'SIGUSR1: a diagnosis in the log' said a 'set=late state up, pid '
 ok 'and a request to the workers' at_least 1 dump late
@@ -181,6 +177,20 @@ is "$(z list "/$CLUSTER/locks" | wc -l)$(z list "/$CLUSTER/hosts" | wc -l)" 00 '
 ok 'systemd was told' grep -q '|STOPPING=1|' "$T/notified"
 is "$(grep -c '|READY=1|' "$T/notified")" 3 'READY was said once at the start and once after each reload'
 is "$(grep -En -m1 'READY=1|RELOADING' "$T/notified" | grep -c RELOADING)" 0 'and not by the reload first'
+
+# ---- the sample configuration has every option that a file may hold
+
+sed 's/^#\([a-z_]* = \)/\1/' systemd/pgshoveld.conf > "$T/sample.conf"
+for option in $(pgshoveld --mdoc-options | sed -n 's/^\.It .*Fl -\([a-z0-9-]*\).*/\1/p' | grep -Evx 'set|config|stdout|file|from|commit|version|help'); do
+	ok "the sample has $option" grep -q "^${option//-/_} = " "$T/sample.conf"
+done
+sed -i '/^\(zookeeper_hosts\|cluster\|credentials_dir\|relay\) =/d' "$T/sample.conf"
+run timeout 20 pgshoveld --config "$T/sample.conf" --set nosuch --relay "$BUILD/tests/worker"
+like "$ERR" 'set "nosuch" does not exist' 'and can be read'
+echo 'no_such_key = 1;' >> "$T/sample.conf"
+run timeout 20 pgshoveld --config "$T/sample.conf" --set nosuch --relay "$BUILD/tests/worker"
+is "$RC" 78 'an unknown key: exit 78'
+like "$ERR" 'sample.conf:[0-9]+: .*no_such_key' 'with file, line and key'
 
 # ---- one set by hand
 
