@@ -105,8 +105,8 @@ int admin_compare_software(const char *left, const char *right)
 		unsigned long l = strtoul(left, &left_end, 10), r = strtoul(right, &right_end, 10);
 		if (l != r)
 			return l < r ? -1 : 1;
-		if (left_end == left || right_end == right)
-			return strcmp(left, right);
+		if ((*left && left_end == left) || (*right && right_end == right))
+			return strcmp(left, right); /* not a number: any order will do */
 		left = left_end + (*left_end == '.');
 		right = right_end + (*right_end == '.');
 	}
