@@ -73,7 +73,7 @@ static int open_signals(struct admin *a, struct pgs_err *reterr)
 
 static int check_globals(struct admin *a, struct pgs_err *reterr)
 {
-	enum pgs_log_level level;
+	enum pgs_log_level level = PGS_LOG_INFO;
 
 	if (log_level(a->options.log_level, &level, reterr) < 0)
 		return -1;

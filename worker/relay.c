@@ -95,7 +95,8 @@ static void recover(struct relay *r, struct pgs_err *err, struct pgs_backoff *ba
 	if (err->cls == PGS_ERR_FENCED && *err->code)
 		err->cls = PGS_ERR_RETRY;
 	let_go(r);
-	(void)getrandom(&random, sizeof(random), GRND_NONBLOCK); /* jitter: any value will do */
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = 0; /* jitter: any value will do */
 	if (err->cls == PGS_ERR_RETRY) {
 		delay = pgs_backoff_next(backoff, random);
 		pgs_log(PGS_LOG_WARNING, r->log_prefix, "%s; trying again in %" PRIu64 " ms",
