@@ -190,7 +190,9 @@ static int on_ctl(sd_event_source *source, int fd, uint32_t revents, void *userd
 	(void)fd;
 	(void)revents;
 	channel_drain(channel->sup, channel->slot);
-	loop_wake(channel->sup);
+	/* A beat that says nothing new needs no pass: with many workers there would be one all the time. */
+	if (channel->sup->status_dirty)
+		loop_wake(channel->sup);
 	return 0;
 }
 

@@ -153,6 +153,21 @@ struct set_request {
 	struct slot *slot; /* kept alive by node_asked */
 };
 
+/*
+ * A set is dropped when its parent is there and it is not. A ZooKeeper that was wiped has neither: what runs then goes on.
+ */
+static void set_is_missing(struct supervisor *sup, struct slot *slot)
+{
+	if (!sup->config.set) {
+		sup->list_dirty = !sup->cluster_missing; /* the list decides */
+		return;
+	}
+	if (sup->cluster_missing)
+		return;
+	slot->exists = false;
+	slot->node_known = true;
+}
+
 static void on_set(struct zk *zk, const struct pgs_err *err, const char *data, size_t len,
 		   const struct zk_stat *stat, void *ctx)
 {
@@ -166,8 +181,7 @@ static void on_set(struct zk *zk, const struct pgs_err *err, const char *data, s
 	slot->node_asked = false;
 	loop_wake(sup);
 	if (err && strcmp(err->code, "ZNONODE") == 0) {
-		slot->exists = false;
-		slot->node_known = true;
+		set_is_missing(sup, slot);
 		return;
 	}
 	if (err) {
@@ -252,7 +266,8 @@ static void on_list(struct zk *zk, const struct pgs_err *err, char *const *names
 		add_set(sup, sorted[i]);
 	if (sup->n_ignored_sets != ignored_before && sup->n_ignored_sets > 0)
 		pgs_log(PGS_LOG_WARNING, NULL,
-			"%zu sets are not looked after: max-sets is %lld; raise it and reload",
+			"%zu sets are not looked after: there are more than max-sets (%lld), or "
+			"their names are not valid",
 			sup->n_ignored_sets, (long long)sup->config.max_sets);
 	sup->list_known = true;
 	sup->status_dirty = true;
@@ -358,7 +373,9 @@ bool desired_complete(const struct supervisor *sup)
 	    (!sup->list_known && !sup->config.set))
 		return false;
 	for (size_t i = 0; i < sup->slots.n; i++)
-		if (!sup->slots.list[i]->node_known)
+		if (sup->slots.list[i]->exists && !sup->slots.list[i]->node_known)
 			return false;
+	if (sup->config.set && sup->slots.n > 0 && !sup->slots.list[0]->node_known)
+		return false;
 	return true;
 }

@@ -35,7 +35,7 @@ static enum slot_want want_of(const struct supervisor *sup, const struct slot *s
 {
 	if (sup->stopping)
 		return WANT_REST;
-	if (slot->node_known && !slot->exists)
+	if (!slot->exists && (slot->node_known || !sup->config.set))
 		return WANT_GONE;
 	if (!slot->exists || !slot->node_known || !sup->cluster_known)
 		return WANT_REST;

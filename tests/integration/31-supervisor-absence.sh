@@ -131,6 +131,22 @@ ok 'and changes are seen' wait_for 15 dead "$TWO"
 ok 'by a new worker' at_least "$starts" start two
 ok 'the other one is still the same' alive "$ONE"
 
+# ---- everything vanishes at once: that is no drop of every set
+
+up two
+TWO=$(worker_of two)
+{
+	for node in sets/one sets/two sets locks/one locks/two locks rollouts decisions hosts/b hosts; do echo "delete /$CLUSTER/$node"; done
+	for node in $(z list "/$CLUSTER/status"); do echo "delete /$CLUSTER/status/$node"; done
+	printf 'delete %s\n' "/$CLUSTER/status" "/$CLUSTER"
+} > "$T/wipe"
+ok 'all nodes are deleted at once' z multi < "$T/wipe"
+ok 'the supervisor says so' said b 'cluster ".*" does not exist in ZooKeeper'
+nok 'but its workers go on' wait_for 3 either_gone
+z multi < <(printf 'create %s x\n' "/$CLUSTER" "/$CLUSTER/sets" "/$CLUSTER/locks" "/$CLUSTER/hosts" "/$CLUSTER/status")
+ok 'a damaged cluster node is named' said b 'cluster ".*" cannot be used'
+nok 'and stops nothing' either_gone
+
 # ---- a cluster that is made later; its generation
 
 sup c --cluster empty
