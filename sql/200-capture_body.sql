@@ -21,6 +21,7 @@ declare
 	attnums int2[];
 	new_row text;
 	old_row text;
+	x_row text;
 	payload text;
 	ctids text := '';
 	ret text;
@@ -33,9 +34,10 @@ begin
 	end if;
 	select 'ROW(' || string_agg('NEW.' || quote_ident(c ->> 'name'), ', ' order by ord) || ')',
 		'ROW(' || string_agg('OLD.' || quote_ident(c ->> 'name'), ', ' order by ord) || ')',
+		'ROW(' || string_agg('x.' || quote_ident(c ->> 'name'), ', ' order by ord) || ')',
 		string_agg(@SCHEMA@.type_settings((c ->> 'typid')::oid), ''),
 		array_agg((c ->> 'attnum')::int2 order by ord)
-	into strict new_row, old_row, settings, attnums from jsonb_array_elements(r.columns) with ordinality x (c, ord);
+	into strict new_row, old_row, x_row, settings, attnums from jsonb_array_elements(r.columns) with ordinality x (c, ord);
 	guard := case when settings like '%s%' then 'false' else concat_ws(E'\n\t\t\tand ',
 		case when settings like '%d%' then $q$pg_catalog.current_setting('datestyle') operator(pg_catalog.~~) 'ISO%'$q$ end,
 		case when settings like '%i%' then $q$pg_catalog.current_setting('intervalstyle') operator(pg_catalog.=) 'postgres'$q$ end,
@@ -44,7 +46,7 @@ begin
 		case when settings like '%b%' then $q$pg_catalog.current_setting('bytea_output') operator(pg_catalog.=) 'hex'$q$ end) end;
 	ret := format(E'-- pgshovel capture %s %s\n', r.id, r.mode);
 	if r.mode = 'statement' then
-		return ret || @SCHEMA@.capture_body_statement(r.id, r.reloid, q.queue_id, q.queue_data_pfx, q.queue_ntables, guard, attnums, new_row, old_row);
+		return ret || @SCHEMA@.capture_body_statement(r.id, r.reloid, q.queue_id, q.queue_data_pfx, q.queue_ntables, guard, attnums, x_row);
 	end if;
 	payload := E'if TG_OP operator(pg_catalog.<>) ''DELETE'' then\n\t\t\tn := %1$s;\n\t\tend if;\n\t\t'
 		'if TG_OP operator(pg_catalog.<>) ''INSERT'' then\n\t\t\to := %2$s;\n\t\tend if;';
@@ -63,7 +65,7 @@ begin
 		'\tg pg_catalog.bool;\n\tcur pg_catalog.int4;\nbegin\n'
 		'	if TG_OP operator(pg_catalog.=) ''TRUNCATE'' then
 		if TG_RELID operator(pg_catalog.<>) ' || r.reloid || '::pg_catalog.oid then
-			if @SCHEMA@.relation_root(TG_RELID) operator(pg_catalog.=) ' || r.reloid || '::pg_catalog.oid then
+			if pg_catalog.pg_partition_root(TG_RELID)::pg_catalog.oid operator(pg_catalog.=) ' || r.reloid || '::pg_catalog.oid then
 				n := pg_catalog.format(''%I.%I'', TG_TABLE_SCHEMA, TG_TABLE_NAME);
 			else
 				return null;

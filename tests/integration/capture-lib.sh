@@ -77,7 +77,7 @@ events() { # SET [COLUMNS [WHERE]]: since the last call
 declare -A seen=()
 
 problems() { # SET
-	q "select table_name || ': ' || problem from $S.capture_check('$1')"
+	q "select coalesce(table_name, 'set') || ': ' || problem from $S.capture_check('$1')"
 }
 
 refused() { # NAME REGEX SQL: the statement fails with one line
