@@ -116,26 +116,32 @@ void encode_json_string(struct pgs_buf *out, const char *text, size_t len)
 	pgs_buf_putc(out, '"');
 }
 
-void encode_json_u64(struct pgs_buf *out, uint64_t n)
+const char *encode_json_digits(uint64_t n, char ret[20])
 {
 	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
 				    "25262728293031323334353637383940414243444546474849"
 				    "50515253545556575859606162636465666768697071727374"
 				    "75767778798081828384858687888990919293949596979899";
-	char text[20];
-	size_t at = sizeof(text);
+	char *at = ret + 20;
 	while (n >= 100) {
 		at -= 2;
-		memcpy(text + at, pairs + 2 * (n % 100), 2);
+		memcpy(at, pairs + 2 * (n % 100), 2);
 		n /= 100;
 	}
 	if (n >= 10) {
 		at -= 2;
-		memcpy(text + at, pairs + 2 * n, 2);
+		memcpy(at, pairs + 2 * n, 2);
 	} else {
-		text[--at] = (char)('0' + n);
+		*--at = (char)('0' + n);
 	}
-	pgs_buf_put(out, text + at, sizeof(text) - at);
+	return at;
+}
+
+void encode_json_u64(struct pgs_buf *out, uint64_t n)
+{
+	char text[20];
+	const char *first = encode_json_digits(n, text);
+	pgs_buf_put(out, first, (size_t)(text + sizeof(text) - first));
 }
 
 void encode_json_i64(struct pgs_buf *out, int64_t n)

@@ -15,6 +15,7 @@
 
 #include "common/buf.h"
 #include "common/setdoc.h"
+#include "worker/encode.h"
 #include "worker/event.h"
 #include "worker/relation.h"
 
@@ -90,6 +91,56 @@ struct column_encoder {
 	char name[]; /* ,"name": with the comma in front */
 };
 
+/* What is the same in every record of a relation; relation.parts. Offsets into bytes[]. */
+struct relation_parts {
+	size_t key_open; /* {"schema":{...},"payload": or nothing */
+	size_t value_open; /* the same for values, and up to the row before */
+	size_t table; /* ,"schema":"s","table":"t","txId": */
+	size_t end;
+	char bytes[];
+};
+
+struct encoder {
+	const struct setdoc *doc;
+	size_t record_max_bytes;
+	int partitions;
+	bool with_schema;
+	bool flat;
+	char *prefix;
+	char *topic_single; /* layout single: everything goes here */
+	char *topic_truncate;
+	char *topic_transaction;
+	struct pgs_buf source_open; /* ,"source":{... up to ts_ms */
+	struct pgs_buf source_db; /* snapshot and db, up to sequence */
+	struct pgs_buf now; /* the end of every record encoded at now_us */
+	int64_t now_us;
+	struct value_scratch scratch;
+	struct pgs_buf unquoted[2]; /* of the new and the old row */
+	struct event_text *fields[2];
+	size_t n_fields; /* allocated in each */
+	struct pgs_buf key[2];
+	struct pgs_buf value;
+};
+
+/* Index of the new and of the old row in the encoder's pairs. */
+enum { ROW_NEW, ROW_OLD };
+
+/* Where the records of one call go. */
+struct encode_target {
+	encode_emit_fn *emit;
+	void *ctx;
+	int64_t now_us;
+};
+
+/*
+ * encode_envelope.c: one value into enc->value; `before` and `after` are ROW_NEW, ROW_OLD or -1 for null, their fields
+ * split already. Counts `tx` on. Class CONFIG, code "poison": a column's text is not what its type writes. A value that
+ * did not fit leaves the buffer failed.
+ */
+int encode_put_value(struct encoder *enc, const struct relation *rel, const struct event *ev,
+		     const struct encode_transaction *tx, char op, int before, int after,
+		     int64_t now_us, struct pgs_err *reterr) PGS_MUST_CHECK;
+
 /* encode_types.c: never fails; unknown types become text. */
 void encode_type_choose(const struct setdoc *doc, const struct relation_column *col,
 			struct value_encoder *ret);
@@ -112,6 +163,8 @@ bool encode_key_differs(const struct relation *rel, const struct event_text *a,
 void encode_json_string(struct pgs_buf *out, const char *text, size_t len);
 void encode_json_escaped(struct pgs_buf *out, const char *text,
 			 size_t len); /* without the quotes */
+const char *encode_json_digits(uint64_t n,
+			       char ret[20]); /* right-aligned: the first digit is returned */
 void encode_json_i64(struct pgs_buf *out, int64_t n);
 void encode_json_u64(struct pgs_buf *out, uint64_t n);
 void encode_json_padded(struct pgs_buf *out, uint64_t n, int width);

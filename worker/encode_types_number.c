@@ -126,8 +126,33 @@ static void two_digits(struct decimal *d, bool is_double)
 		*d = closer;
 }
 
+/*
+ * True when PostgreSQL's text is Java's too: [-]D.F with a value between 0.1 and 9999999, which is what most
+ * columns hold.
+ */
+static bool is_java_already(const char *text, size_t len)
+{
+	const char *const end = text + len;
+	const char *at = text + (len > 0 && *text == '-');
+	const char *const first = at;
+	while (at < end && *at >= '0' && *at <= '9')
+		at++;
+	const long n = at - first;
+	if (n < 1 || n > 7 || end - at < 2 || *at != '.' ||
+	    (*first == '0' && (n > 1 || at[1] == '0')))
+		return false;
+	for (at++; at < end; at++)
+		if (*at < '0' || *at > '9')
+			return false;
+	return end[-1] != '0';
+}
+
 bool encode_java_float(struct pgs_buf *out, const char *text, size_t len, bool is_double)
 {
+	if (is_java_already(text, len)) {
+		pgs_buf_put(out, text, len);
+		return true;
+	}
 	const struct event_text whole = { .text = text, .len = (uint32_t)len };
 	if (text_is(whole, "NaN") || text_is(whole, "Infinity") || text_is(whole, "-Infinity")) {
 		encode_json_string(out, text, len);

@@ -374,10 +374,47 @@ bool encode_value_timestamp_iso(const struct value_encoder *ve, struct value_scr
 	return true;
 }
 
+/*
+ * "2026-11-24 19:18:27.123456+00": already in UTC, so that the text only wants a T, a Z and zeros. False:
+ * something else, nothing was written.
+ */
+static bool put_utc_text(struct event_text text, int digits, struct pgs_buf *out)
+{
+	static const char shape[] = "dddd-dd-dd dd:dd:dd";
+	static const char zeros[] = "000000";
+	enum { CLOCK_END = sizeof(shape) - 1 };
+	if (text.len < CLOCK_END + 3 || memcmp(text.text + text.len - 3, "+00", 3) != 0)
+		return false;
+	for (int i = 0; i < CLOCK_END; i++) {
+		const char c = text.text[i];
+		if (shape[i] == 'd' ? (c < '0' || c > '9') : c != shape[i])
+			return false;
+	}
+	const int fraction = (int)text.len - CLOCK_END - 3; /* the point included */
+	if (fraction == 1 || fraction > digits + 1 || (fraction > 0 && text.text[CLOCK_END] != '.'))
+		return false;
+	for (int i = 1; i < fraction; i++)
+		if (text.text[CLOCK_END + i] < '0' || text.text[CLOCK_END + i] > '9')
+			return false;
+	pgs_buf_putc(out, '"');
+	pgs_buf_put(out, text.text, 10);
+	pgs_buf_putc(out, 'T');
+	pgs_buf_put(out, text.text + 11, (size_t)(CLOCK_END - 11 + fraction));
+	if (digits > 0) {
+		if (fraction == 0)
+			pgs_buf_putc(out, '.');
+		pgs_buf_put(out, zeros, (size_t)(digits - (fraction > 0 ? fraction - 1 : 0)));
+	}
+	pgs_buf_lit(out, "Z\"");
+	return true;
+}
+
 bool encode_value_timestamptz(const struct value_encoder *ve, struct value_scratch *scratch,
 			      struct event_text text, struct pgs_buf *out)
 {
 	(void)scratch;
+	if (put_utc_text(text, ve->digits, out))
+		return true;
 	struct moment m;
 	if (!read_moment(text, true, true, &m))
 		return false;

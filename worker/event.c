@@ -127,30 +127,61 @@ cut:
 			   len);
 }
 
-/*
- * A quoted field: "at" stands behind the opening quote. Bytes up to the next quote or backslash are moved in
- * one piece. Returns the byte behind the closing quote, NULL when there is none.
- */
-static const char *unquote(const char *at, const char *end, char **scratch)
+/* The next quote or backslash in [at, end), or end. Eight bytes at a time. */
+static const char *next_special(const char *at, const char *end)
 {
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	const uint64_t high = UINT64_C(0x8080808080808080);
+	while (end - at >= 8) {
+		uint64_t word;
+		memcpy(&word, at, sizeof(word));
+		const uint64_t quote = word ^ (ones * '"');
+		const uint64_t slash = word ^ (ones * '\\');
+		if ((((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & high)
+			break;
+		at += 8;
+	}
+	while (at < end && *at != '"' && *at != '\\')
+		at++;
+	return at;
+}
+
+static bool is_closing(const char *special, const char *end)
+{
+	return *special == '"' && (special + 1 == end || special[1] != '"');
+}
+
+/*
+ * A quoted field: "at" stands behind the opening quote. Most have nothing to unescape and are lent; others are
+ * moved to *scratch, which is then advanced. Returns the byte behind the closing quote, NULL when there is none.
+ */
+static const char *take_quoted(const char *at, const char *end, char **scratch,
+			       struct event_text *ret)
+{
+	const char *special = next_special(at, end);
+	if (special == end)
+		return NULL;
+	if (is_closing(special, end)) {
+		*ret = (struct event_text){ .text = at, .len = (uint32_t)(special - at) };
+		return special + 1;
+	}
 	char *out = *scratch;
 	for (;;) {
-		const char *run = at;
-		while (at < end && *at != '"' && *at != '\\')
-			at++;
-		memcpy(out, run, (size_t)(at - run));
-		out += at - run;
-		if (at == end)
-			return NULL;
-		const char special = *at++;
-		if (special == '"' && (at == end || *at != '"'))
+		memcpy(out, at, (size_t)(special - at));
+		out += special - at;
+		if (is_closing(special, end))
 			break;
-		if (at == end)
+		if (special + 1 == end)
 			return NULL;
-		*out++ = *at++; /* the second half of "" or \\ */
+		*out++ = special[1]; /* the second half of "" or \\ */
+		at = special + 2;
+		special = next_special(at, end);
+		if (special == end)
+			return NULL;
 	}
+	*ret = (struct event_text){ .text = *scratch, .len = (uint32_t)(out - *scratch) };
 	*scratch = out;
-	return at;
+	return special + 1;
 }
 
 int event_split(struct event_text row, size_t n, struct event_text *ret_fields, char *scratch,
@@ -166,13 +197,11 @@ int event_split(struct event_text row, size_t n, struct event_text *ret_fields, 
 	for (size_t i = 0; i < n; i++) {
 		struct event_text *f = &ret_fields[i];
 		if (at < last && *at == '"') {
-			char *out = scratch;
-			at = unquote(at + 1, last, &scratch);
+			at = take_quoted(at + 1, last, &scratch, f);
 			if (!at)
 				return pgs_err_set(reterr, PGS_ERR_BUG, "",
 						   "field %zu of record text has no closing quote",
 						   i + 1);
-			*f = (struct event_text){ .text = out, .len = (uint32_t)(scratch - out) };
 		} else {
 			const char *stop = at;
 			while (stop < last && *stop != ',')

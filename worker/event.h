@@ -48,8 +48,8 @@ int event_from_copy(const char *row, size_t len, unsigned n_extra, struct event 
 		    struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /*
- * Split record text "(a,"b ""q""",,)" into n fields. Unquoted fields are lent from `row`; quoted ones are
- * unescaped into `scratch` (at least row.len bytes). Empty unquoted = null. Class BUG when the text is not a
+ * Split record text "(a,"b ""q""",,)" into n fields. Fields are lent from `row`, those with escapes in
+ * them from `scratch` (at least row.len bytes). Empty unquoted = null. Class BUG when the text is not a
  * record of exactly n fields.
  */
 int event_split(struct event_text row, size_t n, struct event_text *ret_fields, char *scratch,
