@@ -14,7 +14,15 @@ language sql stable set search_path = pg_catalog as $f$
 			where y.oid = b.baseid),
 		'notnull', a.attnotnull, 'generated', a.attgenerated <> '',
 		'key', array_position(keynums, a.attnum),
-		'default', case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end) order by x.ord)
+		'default', case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end)
+		|| coalesce((
+			select jsonb_build_object('labels', jsonb_agg(n.enumlabel order by n.enumsortorder))
+			from pg_enum n
+			where n.enumtypid = b.baseid or n.enumtypid = (
+				select (@SCHEMA@.base_type(e.oid, -1)).baseid
+				from pg_type y join pg_type e on e.oid = y.typelem and e.typarray = y.oid
+				where y.oid = b.baseid)
+			having count(*) > 0), '{}') order by x.ord)
 	from unnest(attnums) with ordinality x (attnum, ord)
 	join pg_attribute a on a.attrelid = rel and a.attnum = x.attnum and not a.attisdropped
 	join pg_type t on t.oid = a.atttypid
