@@ -163,6 +163,18 @@ static int read_relations(struct session *s, struct catalog *c, const char *set,
 	return 0;
 }
 
+static int read_ddl_followed(struct session *s, struct catalog *c, struct pgs_err *reterr)
+{
+	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
+	char sql[128];
+
+	snprintf(sql, sizeof(sql), "select %s.ddl_followed()", s->a->schema);
+	if (session_query(s, sql, 0, NULL, &res, reterr) < 0)
+		return -1;
+	c->ddl_followed = yes(res, 0, 0);
+	return 0;
+}
+
 static int read_problems(struct session *s, struct catalog *c, const char *set,
 			 struct pgs_err *reterr)
 {
@@ -201,9 +213,12 @@ static int read_all(struct session *s, struct catalog *c, const char *set, const
 		if (catalog_read_tables(s, c, doc, reterr) < 0)
 			return -1;
 	}
-	/* Another schema's functions may not be there: ask them only when it is at our version. */
-	if (set && c->set_version && strcmp(c->set_state, "active") == 0 &&
-	    strcmp(c->software, PGSHOVEL_VERSION) == 0)
+	/* Functions of another version may not be there: ask them only when the schema is at ours. */
+	if (!c->has_schema || strcmp(c->software, PGSHOVEL_VERSION) != 0)
+		return 0;
+	if (read_ddl_followed(s, c, reterr) < 0)
+		return -1;
+	if (set && c->set_version && strcmp(c->set_state, "active") == 0)
 		return read_problems(s, c, set, reterr);
 	return 0;
 }

@@ -82,6 +82,7 @@ struct catalog {
 	const char *node_database;
 	int format;
 	const char *software;
+	bool ddl_followed; /* our event trigger is there: triggers need not hold columns fast */
 	const char *set_version; /* NULL: this database does not know the set */
 	const char *set_state;
 	const char *set_document;

@@ -128,8 +128,6 @@ static bool narrows(const struct setdoc_table *table, const struct catalog_relat
 /* Does it hold one more, so that the trigger that guards columns is made anew? */
 static bool widens(const struct setdoc_table *table, const struct catalog_relation *running)
 {
-	if (!running)
-		return true;
 	if (running->all_columns)
 		return false;
 	if (table->n_columns == 0)
@@ -154,7 +152,8 @@ static void add_table(struct maker *m, size_t database, const struct setdoc_tabl
 				  .oid = found->oid,
 				  .columns = columns_before(m, table, running),
 				  .mode = mode,
-				  .writes_locked = widens(table, running) };
+				  .writes_locked = !running ||
+						   (!c->ddl_followed && widens(table, running)) };
 
 	add(m, step);
 	for (size_t i = 0; i < found->n_leaves; i++) {
@@ -176,7 +175,7 @@ static void add_table(struct maker *m, size_t database, const struct setdoc_tabl
 		    .key = table->n_key ? array_of(m, (const char *const *)table->key, table->n_key)
 					: NULL,
 		    .mode = mode });
-	if (narrows(table, running))
+	if (!c->ddl_followed && narrows(table, running))
 		add(m, (struct plan_step){ .action = PLAN_NARROW,
 					   .database = database,
 					   .label = found->label,

@@ -209,6 +209,15 @@ START_TEST(upgrade_adds_narrows_and_drops)
 	ck_assert_ptr_null(plan.steps[6].columns);
 	ck_assert_ptr_null(plan.steps[6].key);
 	plan_done(&plan);
+	/* where an event trigger follows DDL, triggers hold no columns: only the new table is locked */
+	w.catalog.ddl_followed = true;
+	steps_are(&request, "0.stub:public.a 0.stub:public.b! 0.open 0.change 0.retire:public.gone "
+			    "0.add:public.a 0.add:public.b 0.drop:public.gone!");
+	w.catalog.ddl_followed = false;
+	w.relations[0].n_columns = 1;
+	steps_are(&request,
+		  "0.stub:public.a! 0.stub:public.b! 0.open 0.change 0.retire:public.gone "
+		  "0.add:public.a 0.add:public.b 0.drop:public.gone!");
 	setdoc_free(doc);
 }
 END_TEST

@@ -1,0 +1,107 @@
+# shellcheck shell=bash
+# tests/integration/admin-lib.sh: what the tests of pgshovel share. Sourced after tap.sh and line.sh. Kafka is left out (--skip-kafka).
+#
+#   admin_tables CONNINFO       tables public.accounts and public.audit, public.nokey, public.parts (two partitions)
+#   document NAME CONNINFO…     prints a set file over accounts (id, owner, balance) and audit; databases d0, d1 …
+#                               WIDE=1: accounts with all columns and without audit; EXTRA is added; TABLES replaces the tables
+#   refused STATUS REGEX NAME   the last run printed one line and nothing on stdout, and ended so
+#   admin COMMAND…              pgshovel without Kafka
+#   count CONNINFO SQL          one number
+#   triggers CONNINFO           how many capture triggers there are
+#   left CONNINFO               what is left of pgshovel in a database: triggers, functions of sets, queues, sets, prepared transactions
+#   stop_at LABEL[:N] COMMAND…  in the background until it stops itself there; ADMIN is its pid; 1 when it ended before
+#   recovered                   txn recover, again while the lock of a dead admin stands
+#   state CONNINFO…             one line: version in ZooKeeper and in each database, open rollouts, prepared transactions
+
+admin_tables() { # CONNINFO
+	sql "$1" <<-'SQL'
+		create table accounts (id int primary key, owner text, balance numeric(12,2), secret text);
+		create table audit (id bigint generated always as identity primary key, what text);
+		create table nokey (x int);
+		create table parts (id int primary key, x text) partition by range (id);
+		create table parts_1 partition of parts for values from (0) to (100);
+		create table parts_2 partition of parts for values from (100) to (200);
+	SQL
+}
+
+document() { # NAME CONNINFO…
+	local name=$1 i=0 conninfo tables
+	shift
+	echo "name = \"$name\";"
+	echo 'databases = ('
+	for conninfo; do
+		echo "  { name = \"d$i\"; conninfo = \"$conninfo\"; }$([ $((i + 1)) = $# ] || echo ,)"
+		i=$((i + 1))
+	done
+	echo ');'
+	tables='{ name = "public.accounts"; columns = [ "id", "owner", "balance" ]; key = [ "id" ]; }, { name = "public.audit"; }'
+	[ -z "${WIDE:-}" ] || tables='{ name = "public.accounts"; }'
+	echo "tables = ( ${TABLES:-$tables} );"
+	echo "topics = { prefix = \"t$SUFFIX.$name.{database}\"; partitions = 3; };"
+	echo 'kafka = [ "bootstrap.servers=127.0.0.1:9" ];'
+	[ -z "${EXTRA:-}" ] || echo "$EXTRA"
+}
+
+refused() { # STATUS REGEX NAME
+	is "$RC $(wc -l <<< "$ERR") ${#OUT}" "$1 1 0" "$3: exit status $1, one line" || diag "stderr: $ERR"
+	like "$ERR" "$2" "$3: says why"
+}
+
+admin() {
+	run pgshovel --connect-timeout 5s "$@"
+}
+
+count() { # CONNINFO SQL
+	sql "$1" -c "select count(*) from $2"
+}
+
+triggers() { # CONNINFO
+	count "$1" "pg_trigger where tgname like ' pgshovel%' and tgparentid = 0"
+}
+
+left() { # CONNINFO
+	sql "$1" <<-SQL
+		select 'trigger ' || tgname from pg_trigger where tgname like ' pgshovel%'
+		union all select 'function ' || proname from pg_proc where proname ~ '^capture_[a-z]+_[0-9]+\$'
+		union all select 'queue ' || queue_name from pgq.queue where queue_name like 'pgshovel:$CLUSTER:%'
+		union all select 'prepared ' || gid from pg_prepared_xacts where database = current_database();
+		select 'set ' || name from pgshovel_$CLUSTER.set union all select 'relation ' || table_name from pgshovel_$CLUSTER.relation
+		union all select 'hint ' || set_name from pgshovel_$CLUSTER.hint;
+	SQL
+}
+
+stopped_or_gone() {
+	[ -s "$STOP" ] || line_gone "$ADMIN"
+}
+
+stop_at() { # LABEL[:N] COMMAND…
+	local label=$1
+	shift
+	STOP=$T/stop.$BASHPID
+	rm -f "$STOP"
+	PGSHOVEL_STOP_AT=$label PGSHOVEL_STOP_FILE=$STOP "$@" > "$STOP.out" 2> "$STOP.err" < /dev/null &
+	ADMIN=$!
+	wait_for 30 stopped_or_gone
+	[ -s "$STOP" ]
+}
+
+lock_is_free() {
+	pgshovel --skip-kafka txn recover > "$T/recover.$BASHPID" 2>&1
+	RECOVERED=$?
+	! grep -q 'another admin' "$T/recover.$BASHPID"
+}
+
+recovered() {
+	wait_for 30 lock_is_free
+	[ "$RECOVERED" = 0 ] || { cat "$T/recover.$BASHPID"; return 1; }
+}
+
+state() { # CONNINFO…
+	local conninfo
+	printf 'zookeeper:%s' "$(pgshovel set list 2>&1 | awk '$1 == "example" { print $NF }')"
+	for conninfo; do
+		printf ' database:%s' "$(sql "$conninfo" -c "select left(version, 12) || case state when 'active' then '' else state end from pgshovel_$CLUSTER.set" 2>/dev/null)"
+		printf ' prepared:%s' "$(count "$conninfo" 'pg_prepared_xacts where database = current_database()')"
+	done
+	printf ' open:%s\n' "$(pgshovel txn list | wc -l)"
+}
