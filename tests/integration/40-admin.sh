@@ -340,6 +340,7 @@ read -r -u "${BUSY[0]}" line
 admin set upgrade "$EX" --skip-kafka --wait 1s
 like "$RC $ERR" '^75 .*make the capture triggers of public.audit.*in use' 'triggers that cannot be made within --wait are named'
 is "$(state "$A" "$B")" "$BEFORE" 'and the rollout is taken back'
+# shellcheck disable=SC1083,SC2093 # a descriptor of a coproc
 exec {BUSY[1]}>&-
 wait "$BUSY_PID"
 admin set upgrade "$EX" --skip-kafka
