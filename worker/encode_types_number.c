@@ -106,24 +106,44 @@ static void put_java(struct pgs_buf *out, const struct decimal *d)
 	}
 }
 
-/*
- * Java never prints fewer than two digits, and chooses the two nearest to the value: 4.9E-324 where the
- * shortest text is 5e-324. Makes a difference only among the smallest subnormals.
- */
-static void two_digits(struct decimal *d, bool is_double)
+static double read_float(const char *text, bool is_double)
 {
-	if (d->n != 1 || d->exp10 > (is_double ? -300 : -40))
-		return;
+	return is_double ? strtod(text, NULL) : (double)strtof(text, NULL);
+}
+
+static double value_of(const struct decimal *d, bool is_double)
+{
+	char text[96];
+	(void)snprintf(text, sizeof(text), "%s0.%.*se%ld", d->negative ? "-" : "", (int)d->n,
+		       d->digit, d->exp10);
+	return read_float(text, is_double);
+}
+
+/* The value rounded to n digits into *d, if that still reads back as the same. */
+static bool try_digits(struct decimal *d, double value, int n, bool is_double)
+{
 	char text[48];
-	(void)snprintf(text, sizeof(text), "%s%ce%ld", d->negative ? "-" : "", d->digit[0],
-		       d->exp10 - 1);
-	const double value = is_double ? strtod(text, NULL) : (double)strtof(text, NULL);
-	char wide[48];
-	(void)snprintf(wide, sizeof(wide), "%.1e", value);
-	const double back = is_double ? strtod(wide, NULL) : (double)strtof(wide, NULL);
-	struct decimal closer;
-	if (memcmp(&back, &value, sizeof(back)) == 0 && read_decimal(wide, strlen(wide), &closer))
-		*d = closer;
+	(void)snprintf(text, sizeof(text), "%.*e", n - 1, value);
+	const double back = read_float(text, is_double);
+	return memcmp(&back, &value, sizeof(back)) == 0 && read_decimal(text, strlen(text), d);
+}
+
+/*
+ * Where Java's digits are not PostgreSQL's. Java never prints fewer than two digits, and chooses the two nearest to the
+ * value: 4.9E-324 where the shortest text is 5e-324; that shows only among the smallest subnormals. And Java
+ * takes a shorter text that lies exactly between two floats, PostgreSQL does not; such texts exist only where floats
+ * are at least 2 apart.
+ */
+static void adjust_digits(struct decimal *d, bool is_double)
+{
+	const size_t most = is_double ? 16 : 7;
+	if (d->n == 1 && d->exp10 <= (is_double ? -300 : -40)) {
+		(void)try_digits(d, value_of(d, is_double), 2, is_double);
+	} else if (d->n >= most && d->exp10 > (long)most) {
+		const double value = value_of(d, is_double);
+		while (d->n > 1 && try_digits(d, value, (int)d->n - 1, is_double))
+			continue;
+	}
 }
 
 /*
@@ -161,7 +181,7 @@ bool encode_java_float(struct pgs_buf *out, const char *text, size_t len, bool i
 	struct decimal d;
 	if (!read_decimal(text, len, &d))
 		return false;
-	two_digits(&d, is_double);
+	adjust_digits(&d, is_double);
 	put_java(out, &d);
 	return true;
 }

@@ -190,6 +190,10 @@ START_TEST(test_numbers)
 	VALUE(&doc, "float8", 701, -1, "0.00123", "0.00123");
 	VALUE(&doc, "float8", 701, -1, "0.000123", "1.23E-4");
 	VALUE(&doc, "float8", 701, -1, "-1.5e+300", "-1.5E300");
+	/* Java's digits, checked against JDK 25: shorter on a tie, two at least. */
+	VALUE(&doc, "float4", 700, -1, "7.3432944e+07", "7.343294E7");
+	VALUE(&doc, "float4", 700, -1, "1e-45", "1.4E-45");
+	VALUE(&doc, "float8", 701, -1, "-5e-324", "-4.9E-324");
 	VALUE(&doc, "float8", 701, -1, "1e", "poison");
 	VALUE(&doc, "float8", 701, -1, "nan", "poison");
 	VALUE(&doc, "integer", 23, -1, "12a", "poison");
