@@ -194,7 +194,8 @@ static int check(const struct reader *r, const struct assignment *a)
 		return fail(r, "cluster");
 	if (!a->set || !pgs_set_name_ok(a->set))
 		return fail(r, "set");
-	if (!is_hex(a->rollout, 32))
+	/* A set that is being created has none yet. */
+	if (a->rollout && !is_hex(a->rollout, 32))
 		return fail(r, "rollout");
 	if (!is_hex(a->version, SETDOC_DIGEST_HEX))
 		return fail(r, "version");

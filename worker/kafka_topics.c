@@ -8,10 +8,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "worker/kafka_internal.h"
+#include "worker/wait.h"
 
-enum { METADATA_TIMEOUT_MS = 5000, ADMIN_TIMEOUT_MS = 15000, FIRST_TOPICS = 64 };
+enum {
+	METADATA_TIMEOUT_MS = 5000,
+	ADMIN_TIMEOUT_MS = 15000,
+	SETTLE_US =
+		15 * 1000 * 1000, /* until every broker knows a topic that was made a moment ago */
+	SETTLE_STEP_US = 20 * 1000,
+	FIRST_TOPICS = 64,
+};
 
 static size_t hash_name(const char *name)
 {
@@ -216,28 +225,43 @@ static int make_missing(struct kafka_sink *k, const struct rd_kafka_metadata *md
 	return 0;
 }
 
-/* A topic that the handle does not know yet would wait for the library's one-second scan. */
+/* Its partitions as the brokers tell them now; 0: not known there yet. */
+static int look_at(struct kafka_sink *k, rd_kafka_topic_t *rkt, int *ret_partitions,
+		   struct pgs_err *reterr)
+{
+	const struct rd_kafka_metadata *md = NULL;
+	const rd_kafka_resp_err_t code = rd_kafka_metadata(k->rk, 0, rkt, &md, METADATA_TIMEOUT_MS);
+	if (code)
+		return kafka_fail(k, code, "could not look at a topic", NULL, reterr);
+	*ret_partitions = md->topic_cnt ? md->topics[0].partition_cnt : 0;
+	rd_kafka_metadata_destroy(md);
+	return 0;
+}
+
+/*
+ * A topic that the handle does not know yet would wait for the library's one-second scan. One made a moment
+ * ago is not known to every broker at once.
+ */
 static int warm_up(struct kafka_sink *k, const char *const *names, size_t n, struct pgs_err *reterr)
 {
+	const uint64_t give_up = pgs_now_us() + SETTLE_US;
 	for (size_t i = 0; i < n; i++) {
-		const struct rd_kafka_metadata *md = NULL;
 		rd_kafka_topic_t *rkt = NULL;
-		if (kafka_topic(k, names[i], &rkt, reterr))
+		int partitions = 0;
+		if (kafka_topic(k, names[i], &rkt, reterr) || look_at(k, rkt, &partitions, reterr))
 			return -1;
-		const rd_kafka_resp_err_t code =
-			rd_kafka_metadata(k->rk, 0, rkt, &md, METADATA_TIMEOUT_MS);
-		if (code)
-			return kafka_fail(k, code, "could not look at a topic", NULL, reterr);
-		const rd_kafka_resp_err_t topic_code =
-			md->topic_cnt ? md->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN;
-		const int partitions = md->topic_cnt ? md->topics[0].partition_cnt : 0;
-		rd_kafka_metadata_destroy(md);
-		/* A topic made a moment ago may not have its leaders yet; producing waits for them. */
-		if (topic_code && topic_code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE &&
-		    !partitions)
-			return pgs_err_set(reterr, PGS_ERR_RETRY, rd_kafka_err2name(topic_code),
-					   "could not use topic \"%s\" yet: %s", names[i],
-					   rd_kafka_err2str(topic_code));
+		while (!partitions) {
+			if (pgs_now_us() >= give_up)
+				return pgs_err_set(
+					reterr, PGS_ERR_RETRY, "_UNKNOWN_TOPIC",
+					"could not use topic \"%s\": no broker knows it yet",
+					names[i]);
+			if (wait_for(k->config.stop_fd, -1, false, SETTLE_STEP_US) == WAIT_STOP)
+				return pgs_err_set(reterr, PGS_ERR_RETRY, "interrupt",
+						   "asked to stop");
+			if (look_at(k, rkt, &partitions, reterr))
+				return -1;
+		}
 	}
 	return 0;
 }

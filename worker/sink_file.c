@@ -162,8 +162,6 @@ static int write_record(struct sink *sink, const struct encode_record *record,
 	struct pgs_buf *out = &f->lines;
 	pgs_buf_lit(out, "{\"topic\":");
 	put_string(out, record->topic, strlen(record->topic));
-	pgs_buf_lit(out, ",\"partition\":");
-	pgs_buf_i64(out, record->partition);
 	pgs_buf_lit(out, ",\"key\":");
 	put_string(out, record->key, record->key_len);
 	pgs_buf_lit(out, ",\"headers\":[");

@@ -2,7 +2,7 @@
  * worker/sink_file.h
  *    The sink that is a file or stdout: the same records as JSON lines.
  *
- * {"topic":…,"partition":…,"key":…,"headers":[[name,value],…],"value":…}: key and value as strings, null for
+ * {"topic":…,"key":…,"headers":[[name,value],…],"value":…}: key and value as strings, null for
  * a tombstone. Takes no lock and fences nobody. With a commit path the position is kept in that file.
  */
 #ifndef PGSHOVEL_WORKER_SINK_FILE_H
