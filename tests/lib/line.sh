@@ -26,7 +26,7 @@ line_root=$(cd "$line_lib/../.." && pwd)
 . "$line_lib/servers.sh"
 
 BUILD=${BUILD:-$line_root/build/asan}
-PATH=$BUILD:$BUILD/tests:$PATH
+PATH=$BUILD:$BUILD/tests:$pg_bin:$PATH # psql itself: Debian's wrapper starts a perl each time
 line_options=()
 line_is_own=
 line_databases=()
