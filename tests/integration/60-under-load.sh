@@ -62,5 +62,6 @@ is "$(sql "$DB" -c "select count(*) from pg_trigger where tgname like '%pgshovel
 is "$(sql "$DB" -c "select count(*) from pgq.queue")" 0 'no queue is left'
 is "$(sql "$DB" -c "select count(*) from pg_prepared_xacts where database = current_database()")" 0 'no prepared transaction is left'
 ok 'chains hold to the end' consume_prefix "$P" --check
-ok 'the supervisor ends by SIGTERM' pgshoveld_stop "$supervisor"
+pgshoveld_stop "$supervisor"
+is $? 0 'the supervisor ends by SIGTERM'
 tap_done

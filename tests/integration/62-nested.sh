@@ -71,5 +71,6 @@ done
 ok 'acc: rows from Kafka equal the table' load_same "$DB" "$P" acc id,bal,owner
 ok 'no event twice, each before is the last after of its key' consume_prefix "$P" --check
 is "$(consume_prefix "$P" --dump | grep -c '4711')" 2 'the write of the older transaction is there, as after and as the next before'
-ok 'the supervisor ends by SIGTERM' pgshoveld_stop "$supervisor"
+pgshoveld_stop "$supervisor"
+is $? 0 'the supervisor ends by SIGTERM'
 tap_done

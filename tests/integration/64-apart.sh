@@ -103,5 +103,6 @@ sed "s/user=shovel/user=shovel password=$secret/" "$T/good.pgshovel" > "$T/secre
 run pgshovel config check "$T/secret.pgshovel"
 is "$RC" 78 'a set file with a password is refused'
 unlike "$OUT$ERR" "$secret" 'and the message does not repeat it'
-ok 'the supervisor ends by SIGTERM' pgshoveld_stop "$supervisor"
+pgshoveld_stop "$supervisor"
+is $? 0 'the supervisor ends by SIGTERM'
 tap_done

@@ -16,7 +16,7 @@
 #   sql CONNINFO [PSQL ARGS…]    psql -X -q -A -t, stops at errors; statements on stdin or by -c
 #   line_prefix VAR              a topic prefix of its own
 #   set_file NAME PREFIX CONNINFO TABLE…      prints a set file: one database, TABLE = name[:col,col…[:key,key]]; SET_EXTRA is added
-#   pgshoveld_start VAR [OPTION…]   in the background, logs to $T/VAR.log; VAR becomes its pid; pgshoveld_stop PID [SIGNAL]
+#   pgshoveld_start VAR [OPTION…]   in the background, logs to $T/VAR.log; VAR becomes its pid; pgshoveld_stop PID [SIGNAL]: its exit status (not inside ok, which is a subshell)
 #   run COMMAND…                 runs it; RC, OUT, ERR hold what came
 #   consume_prefix PREFIX [OPTION…]   the checking consumer, to the end of the topics
 
