@@ -40,7 +40,8 @@ sql "$DB" -c "insert into extra select i, 'x' || i from generate_series(1, 100) 
 load_touch "$DB"
 ok 'rows written after the upgrade arrive' load_delivered "$DB" "$P"
 
-ok 'pgbench ends without an error' load_wait
+load_wait
+is $? 0 'pgbench ends without an error'
 like "$(cat "$T/load.log")" 'number of failed transactions: 0' 'no transaction of the application failed'
 sql "$DB" -c "update ord set amount = amount + 1"
 ok 'everything arrives' load_delivered "$DB" "$P"
@@ -56,7 +57,8 @@ is "$(sql "$DB" -c "select count(*) from pgq.event_$(sql "$DB" -c "select queue_
 load_start "$DB" 8
 ok 'the relay goes on' load_delivered "$DB" "$P"
 ok 'set drop under load' pgshovel set drop shop
-ok 'pgbench ends without an error during the drop' load_wait
+load_wait
+is $? 0 'pgbench ends without an error during the drop'
 like "$(cat "$T/load.log")" 'number of failed transactions: 0' 'no transaction failed during the drop'
 is "$(sql "$DB" -c "select count(*) from pg_trigger where tgname like '%pgshovel%'")" 0 'no trigger is left'
 is "$(sql "$DB" -c "select count(*) from pgq.queue")" 0 'no queue is left'

@@ -42,7 +42,8 @@ latency() { # milliseconds from commit to reader, one row
 load_start "$DB" 10
 ok 'under load too' load_delivered "$DB" "$P" 20
 like "$(latency)" '^[0-9]{1,4}$' 'within seconds, reader start included'
-ok 'pgbench ends without an error' load_wait
+load_wait
+is $? 0 'pgbench ends without an error'
 is "$(consume_prefix "$P" --dump | grep -cE '"owner\\+":\\+"(long|prepared)')" 0 'nothing of the open transactions is visible'
 
 echo "commit; select 'committed';" >&"${OPEN[1]}"
@@ -63,7 +64,8 @@ silent() {
 	pgshovel set status shop 2> /dev/null | grep -qi ticker
 }
 load_start "$DB" 14
-ok 'pgbench runs without a ticker' load_wait
+load_wait
+is $? 0 'pgbench runs without a ticker'
 ok 'set status says that the ticker is silent' wait_for 30 silent
 ok 'the relay says it in its log' grep -qi ticker "$T/supervisor.log"
 ticks=$(sql "$DB" -c 'select count(*) from pgq.tick')

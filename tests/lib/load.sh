@@ -48,7 +48,7 @@ load_start() { # CONNINFO SECONDS
 		commit;
 		update acc set secret = 'alone' where id = :id;
 	SQL
-	pgbench -n -c 8 -j 2 -T "$2" -f "$T/load.sql" -d "$1" > "$T/load.log" 2>&1 &
+	pgbench -n -c 8 -j 2 -T "$2" -f "$T/load.sql" "$1" > "$T/load.log" 2>&1 &
 	load_pid=$!
 	show_log "$T/load.log"
 }
