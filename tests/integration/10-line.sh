@@ -69,7 +69,7 @@ sed 's/public.audit/public.nothing/' "$T/example.pgshovel" > "$T/bad.pgshovel"
 run pgshovel set create example "$T/bad.pgshovel"
 refused 78 'nothing' "set create with a table that does not exist"
 run pgshovel set create example "$T/example.pgshovel"
-is "$RC" 0 "set create" || diag "$ERR"
+is "$RC" 0 "set create" || { diag "$ERR"; exit 1; }
 like "$OUT" '[0-9a-f]{12}' "set create prints the version"
 version=$(grep -oE '[0-9a-f]{12,64}' <<< "$OUT" | head -n 1 | cut -c1-12)
 run pgshovel set create example "$T/example.pgshovel"
@@ -137,7 +137,8 @@ sql "$DB" -c "insert into accounts select g, 'more', 1 from generate_series(2001
 arrives 20 public.accounts id id,owner,balance "what is written while it runs arrives"
 arrives 10 public.audit id "a truncate arrives"
 # the rule of one owner: a second relay for the same set waits
-ok "SIGTERM ends a relay by hand" pgshoveld_stop $pid
+pgshoveld_stop $pid # not in a subshell: the status is asked by the shell that started it
+is $? 0 "SIGTERM ends a relay by hand"
 
 # ---- the supervisor, and an upgrade under load
 pgshoveld_start SUPERVISOR
@@ -182,7 +183,8 @@ ok "drop: the relay ends" wait_for 20 no_worker
 like "$(consume_prefix "$CLUSTER.example" --dump 2>&1 | tail -n 1)" '"value":null' "drop: the position is forgotten"
 like "$(kafkatool --brokers "$KAFKA" list "$PREFIX.")" 'public.accounts' "drop: the data topics stay"
 ok "writes go on" sql "$DB" -c "insert into accounts values (9999, 'x', 1)"
-ok "SIGTERM ends the supervisor" pgshoveld_stop "$SUPERVISOR"
+pgshoveld_stop "$SUPERVISOR"
+is $? 0 "SIGTERM ends the supervisor"
 run pgshovel set list
 is "$RC" 0 "an empty list is no error"
 tap_done
