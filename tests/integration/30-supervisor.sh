@@ -60,6 +60,7 @@ put one ok-2 00000000000000000000000000000002
 ok 'the same document of another rollout is a new version' at_least 3 start one
 ok 'a touch of the other set restarted nothing' alive "$TWO"
 is "$(did start two)" 1 'so its worker is still the first'
+nok 'a stop that was asked for is no failure' grep -Eq 'set=one (worker exited|.*starting again)' "$T/a.log"
 up one
 ONE=$(worker_of one)
 
@@ -108,6 +109,15 @@ ok 'a node with a name that no set has is left alone' up late
 put flood flood
 put strange strange
 ok 'a flooding worker is there' up flood
+cpu() { # hundredths of a second that the supervisor has used
+	local stat fields
+	read -r stat < "/proc/$PID_a/stat"
+	read -r -a fields <<< "${stat##*) }"
+	echo $((fields[11] + fields[12]))
+}
+before=$(cpu)
+wait_for 2 false
+ok "it costs the supervisor little ($(($(cpu) - before)) of 200)" test $(($(cpu) - before)) -lt 15
 put one ok-4
 ok 'another set gets its new version meanwhile' at_least 5 start one
 ok 'strange messages are ignored' up strange
