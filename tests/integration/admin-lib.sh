@@ -77,7 +77,7 @@ stopped_or_gone() {
 stop_at() { # LABEL[:N] COMMAND…
 	local label=$1
 	shift
-	STOP=$T/stop.$BASHPID
+	STOP=$T/stop.$BASHPID # a subshell has its own
 	rm -f "$STOP"
 	PGSHOVEL_STOP_AT=$label PGSHOVEL_STOP_FILE=$STOP "$@" > "$STOP.out" 2> "$STOP.err" < /dev/null &
 	ADMIN=$!
@@ -86,14 +86,14 @@ stop_at() { # LABEL[:N] COMMAND…
 }
 
 lock_is_free() {
-	pgshovel --skip-kafka txn recover > "$T/recover.$BASHPID" 2>&1
+	RECOVERED_SAID=$(pgshovel --skip-kafka txn recover 2>&1)
 	RECOVERED=$?
-	! grep -q 'another admin' "$T/recover.$BASHPID"
+	[[ $RECOVERED_SAID != *'another admin'* ]]
 }
 
 recovered() {
 	wait_for 30 lock_is_free
-	[ "$RECOVERED" = 0 ] || { cat "$T/recover.$BASHPID"; return 1; }
+	[ "$RECOVERED" = 0 ] || { echo "$RECOVERED_SAID" >&2; return 1; }
 }
 
 state() { # CONNINFO…
