@@ -10,15 +10,21 @@ $f$;
 -- Not pg_partition_tree: that locks every partition until the transaction ends, and a prepared transaction
 -- must hold no lock on a user table.
 create or replace function @SCHEMA@.relation_tree(rel oid) returns setof oid
-language sql stable set search_path = pg_catalog as $f$
-	with recursive t (oid) as (
+language plpgsql stable set search_path = pg_catalog as $f$
+begin
+	if exists (select from pg_class c where c.oid = rel and c.relkind <> 'p') then
+		return next rel; -- the usual case, without a plan over the whole catalog
+		return;
+	end if;
+	return query with recursive t (oid) as (
 		select c.oid from pg_class c where c.oid = rel
 		union
 		select i.inhrelid from t join pg_inherits i on i.inhparent = t.oid
 			join pg_class c on c.oid = i.inhrelid and c.relispartition
 		where not i.inhdetachpending
 	)
-	select oid from t
+	select t.oid from t;
+end
 $f$;
 
 -- capture_leaves(table) → setof regclass: the tables that need a TRUNCATE trigger of their own: the table

@@ -6,19 +6,34 @@
 -- Not seen: volatile functions called in a statement, which write the statement's own table.
 -- Privileges: none. Locks: none.
 create or replace function @SCHEMA@.relation_chained(rel oid) returns boolean
-language sql stable set search_path = pg_catalog as $f$
-	with recursive reach (oid) as (
-		select @SCHEMA@.relation_root(k.conrelid) from pg_constraint k
-		where k.contype = 'f' and (k.confupdtype in ('c', 'n', 'd') or k.confdeltype in ('c', 'n', 'd'))
-			and k.confrelid in (select @SCHEMA@.relation_tree(rel))
+language plpgsql stable set search_path = pg_catalog as $f$
+declare
+	tree oid[] := array(select @SCHEMA@.relation_tree(rel));
+	reach oid[];
+begin
+	if @SCHEMA@.user_trigger(tree, 1) then
+		return true;
+	elsif not exists (select from pg_constraint k where k.contype = 'f' and k.confrelid = any (tree)) then
+		return false;
+	end if;
+	with recursive r (oid) as (
+		select unnest(tree)
 		union
-		select @SCHEMA@.relation_root(k.conrelid) from reach r join pg_constraint k on k.confrelid = r.oid
+		select @SCHEMA@.relation_root(k.conrelid) from r join pg_constraint k on k.confrelid = r.oid
 		where k.contype = 'f' and (k.confupdtype in ('c', 'n', 'd') or k.confdeltype in ('c', 'n', 'd'))
-	), user_trigger as (
-		select t.tgrelid, t.tgtype from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-		where p.pronamespace <> 'pg_catalog'::regnamespace and t.tgname not like ' pgshovel\_%'
 	)
-	select exists (select from user_trigger u where u.tgrelid in (select @SCHEMA@.relation_tree(rel)) and u.tgtype::int & 1 = 1)
-		or exists (select from reach r where r.oid = rel)
-		or exists (select from reach r join user_trigger u on u.tgrelid in (select @SCHEMA@.relation_tree(r.oid)))
+	select array_agg(distinct k.conrelid) into reach from r join pg_constraint k on k.confrelid = r.oid
+	where k.contype = 'f' and (k.confupdtype in ('c', 'n', 'd') or k.confdeltype in ('c', 'n', 'd'));
+	return coalesce(reach && tree or @SCHEMA@.user_trigger(array(select @SCHEMA@.relation_tree(x.oid) from unnest(reach) x (oid)), 0), false);
+end
+$f$;
+
+-- user_trigger(tables, bits) → boolean: has one of the tables a trigger of a user with these bits of tgtype? Triggers whose
+-- functions are built in (foreign keys, deferred unique) do not write on a user's account; ours do not write tables.
+-- Privileges: none. Locks: none.
+create or replace function @SCHEMA@.user_trigger(tables oid[], bits int) returns boolean
+language sql stable set search_path = pg_catalog as $f$
+	select exists (select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+		where t.tgrelid = any (tables) and t.tgtype::int & bits = bits
+			and p.pronamespace <> 'pg_catalog'::regnamespace and t.tgname not like ' pgshovel\_%')
 $f$;

@@ -12,7 +12,7 @@ declare
 	named oid;
 	fn oid;
 	leaf oid;
-	present text;
+	kind "char";
 	body text;
 begin
 	if not exists (select from @SCHEMA@.set s where s.name = capture_check.set_name and s.state = 'active') then
@@ -28,9 +28,9 @@ begin
 	for r in select * from @SCHEMA@.relation x where x.set_name = capture_check.set_name and x.current order by x.schema_name, x.table_name loop
 		schema_name := r.schema_name;
 		table_name := r.table_name;
-		select c.oid into named from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		where n.nspname = r.schema_name and c.relname = r.table_name;
-		if not exists (select from pg_class where oid = r.reloid) then
+		named := to_regclass(format('%I.%I', r.schema_name, r.table_name));
+		select c.relkind into kind from pg_class c where c.oid = r.reloid;
+		if not found then
 			problem := case when named is null then 'the table was dropped: take it out of the set'
 				else 'the table was dropped and created again: run pgshovel set upgrade' end;
 			return next;
@@ -60,7 +60,7 @@ begin
 			problem := 'its capture function was changed by hand: run pgshovel set upgrade';
 			return next;
 		end if;
-		for leaf in select r.reloid union all select l from @SCHEMA@.capture_leaves(r.reloid) l where l <> r.reloid loop
+		for leaf in select r.reloid union all select l from @SCHEMA@.capture_leaves(r.reloid) l where kind = 'p' loop
 			for problem in select @SCHEMA@.trigger_problem(leaf, w.name, w.tgtype, fn) from @SCHEMA@.triggers_wanted(capture_check.set_name, leaf, r.mode) w loop
 				if problem is not null then
 					problem := 'capture ' || problem || ': run pgshovel set upgrade';

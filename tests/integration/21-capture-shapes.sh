@@ -61,7 +61,7 @@ q "begin; select $S.relation_add('shop', 'v', 'ty', null, null); select (c ->> '
 oid() { app "select '$1'::regtype::oid"; }
 cat > "$T/wanted" <<-JSON
 	id {"key": 1, "base": "bigint", "type": "bigint", "typid": 20, "attnum": 1, "baseid": 20, "elemid": null, "typmod": -1, "basemod": -1, "default": null, "notnull": true, "typtype": "b", "generated": false}
-	m {"key": null, "base": "public.mood", "type": "public.mood", "typid": $(oid mood), "attnum": 2, "baseid": $(oid mood), "elemid": null, "typmod": -1, "basemod": -1, "default": "'a'::public.mood", "notnull": false, "typtype": "e", "generated": false}
+	m {"key": null, "base": "public.mood", "type": "public.mood", "typid": $(oid mood), "attnum": 2, "baseid": $(oid mood), "elemid": null, "labels": ["a", "b"], "typmod": -1, "basemod": -1, "default": "'a'::public.mood", "notnull": false, "typtype": "e", "generated": false}
 	d {"key": null, "base": "numeric(10,2)", "type": "public.d2", "typid": $(oid d2), "attnum": 3, "baseid": 1700, "elemid": null, "typmod": -1, "basemod": 655366, "default": null, "notnull": false, "typtype": "d", "generated": false}
 	l {"key": null, "base": "public.d2[]", "type": "public.da", "typid": $(oid da), "attnum": 4, "baseid": $(oid 'd2[]'), "elemid": 1700, "typmod": -1, "basemod": -1, "default": null, "notnull": false, "typtype": "d", "generated": false}
 	t {"key": null, "base": "text[]", "type": "text[]", "typid": 1009, "attnum": 5, "baseid": 1009, "elemid": 25, "typmod": -1, "basemod": -1, "default": "'{x}'::text[]", "notnull": true, "typtype": "b", "generated": false}
@@ -213,12 +213,12 @@ events shop "ev_type, length(regexp_replace(ev_data, '[^,]', '', 'g')), left(ev_
 is "$EVENTS" "$(printf '%s\n' 'I|1599|(1,,|,7)|0' 'U|1599|(1,,|,7)|802')" 'and its record text is whole'
 out=$(app 'alter table wide drop column c1599')
 like "$out" 'cannot drop column c1599' 'every column of it is kept'
-app "create schema \"Ö %s.\"\"x'\"; grant all on schema \"Ö %s.\"\"x'\" to $shovel; create table \"Ö %s.\"\"x'\".\"T a%b\" (\"select\" int, \"%I\" text, \"x'y\\z\" text, \"NEW\" int, \"new.n\" int, \"Ünï\" text, n text, o text, g text, cur int, primary key (\"%I\", \"select\")); alter table \"Ö %s.\"\"x'\".\"T a%b\" owner to $shovel" > /dev/null
+app "create schema \"Ö %s.\"\"x'\"; grant all on schema \"Ö %s.\"\"x'\" to $shovel; create table \"Ö %s.\"\"x'\".\"T a%b\" (\"select\" int, \"%I\" text, \"x'y\\z\" text, \"NEW\" int, \"new.n\" int, \"Ünï\" text, n text, o text, g date, cur int, primary key (\"%I\", \"select\")); alter table \"Ö %s.\"\"x'\".\"T a%b\" owner to $shovel" > /dev/null
 ok 'names with quotes, %, dots and reserved words' capture shop "\"Ö %s.\"\"x''\".\"T a%b\"" null null
 ok 'and each of them listed' capture shop "\"Ö %s.\"\"x''\".\"T a%b\"" "array['select', '%I', 'x''y\\z', 'NEW', 'new.n', 'Ünï', 'n', 'o', 'g', 'cur']" "array['select', '%I']"
-app "insert into \"Ö %s.\"\"x'\".\"T a%b\" values (1, 'a', 'b', 2, 3, 'ü', 'n', 'o', 'g', 9); truncate \"Ö %s.\"\"x'\".\"T a%b\"" > /dev/null
+app "insert into \"Ö %s.\"\"x'\".\"T a%b\" values (1, 'a', 'b', 2, 3, 'ü', 'n', 'o', '2026-01-02', 9); truncate \"Ö %s.\"\"x'\".\"T a%b\"" > /dev/null
 events shop
-is "$EVENTS" "$(printf '%s\n' 'I|(1,a,b,2,3,ü,n,o,g,9)|' 'T||')" 'write and truncate it'
+is "$EVENTS" "$(printf '%s\n' 'I|(1,a,b,2,3,ü,n,o,2026-01-02,9)|' 'T||')" 'write and truncate it'
 is "$(problems shop)" '' 'and nothing is wrong with it'
 app "create table gen (id int primary key, a int, g int generated always as (a * 2) stored); alter table gen owner to $shovel" > /dev/null
 capture shop gen null null

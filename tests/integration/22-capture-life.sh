@@ -67,6 +67,14 @@ app "create function nothing() returns trigger language plpgsql as 'begin return
 like "$(problems shop)" '^bulk: cannot capture "public.bulk" by statement: it has row triggers' 'a row trigger that comes later is found'
 app 'drop trigger later on bulk' > /dev/null
 
+app "create table vars (id int primary key, g date, cur int, n int, o int, k int, x int, a int, b int, z int, pgs_new int, tg_op text); alter table vars owner to $shovel" > /dev/null
+capture shop vars null null statement
+app "insert into vars (id, g, z) values (1, '2026-01-01', 9); update vars set cur = 1, k = 2; delete from vars" > /dev/null
+events shop
+is "$EVENTS" "$(printf '%s\n' 'I|(1,2026-01-01,,,,,,,,9,,)|' 'U|(1,2026-01-01,1,,,2,,,,9,,)|(1,2026-01-01,,,,,,,,9,,)' 'D||(1,2026-01-01,1,,,2,,,,9,,)')" 'columns named like anything in the function'
+rollout shop vars "select $S.relation_retire('shop', 'vars'::regclass)" > /dev/null
+q "select $S.capture_drop('shop', 'vars'::regclass)" > /dev/null
+
 # ---- what the check finds
 
 app "create table a (id int primary key, v int); create table b (id int primary key, v int); create table u (id int primary key, o int not null unique); alter table a owner to $shovel; alter table b owner to $shovel; alter table u owner to $shovel" > /dev/null
