@@ -45,8 +45,9 @@ say old "begin isolation level repeatable read; select count(*) > 0 from pg_clas
 is "$SAID" t 'a repeatable-read transaction is older than the set'
 q "begin; set local lock_timeout = '1s'; select $S.rollout_open('r1', 'create', 'shop'); select $S.set_create('shop', 'v1', 'doc', 'r1', 4); $(add shop acc "$cols" null); prepare transaction 'pgshovel:$CLUSTER:r1:0'" > "$T/out" ||
 	diag "$(cat "$T/out")"
+is "$(app "select count(*) > 0 from pg_locks l join pg_class c on c.oid = l.relation where l.pid is null and l.database = (select oid from pg_database where datname = current_database()) and c.relname = 'event_template'")" t 'the prepared rollout is seen in pg_locks'
 is "$(app "select string_agg(distinct c.relname || ' ' || l.mode, ', ') from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
-	where l.virtualtransaction like '-1/%' and l.database = (select oid from pg_database where datname = current_database()) and n.nspname = 'public'")" '' 'the prepared rollout holds no lock on a user table'
+	where l.pid is null and l.database = (select oid from pg_database where datname = current_database()) and n.nspname = 'public'")" '' 'the prepared rollout holds no lock on a user table'
 ok 'while it is prepared, DDL on the table passes' sql "$db" -c "set lock_timeout = '1s'; alter table acc add x int; alter table acc drop x"
 ok 'and writes do' sql "$db" -c "set lock_timeout = '1s'; insert into acc values (3, 'c', 3, 'top')"
 refused 'a second rollout of the set is fenced off' 'lock timeout' "set lock_timeout = '100ms'; select $S.rollout_open('r2', 'upgrade', 'shop')"

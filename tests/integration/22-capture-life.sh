@@ -146,7 +146,10 @@ say slow "begin; update bulk set v = -1 where id = 5"
 rollout shop drop "select $S.set_retire('shop', 'drop')" > /dev/null
 say slow "update bulk set v = -2 where id = 5"
 is "$SAID" '' 'a transaction that began before the drop goes on writing'
+events shop # of the open transaction's first statement nothing is seen
 is "$(app "insert into u values (8, 8); select count(*) from $S.relation where current")" 0 'nothing is current'
+events shop
+is "$EVENTS" '' 'what is written after the drop is not captured'
 like "$(q "select $S.set_forget('shop')")" '^capture is still installed on .*"public.bulk"' 'forgetting says what is in the way'
 refused 'dropped, it is not created again before it is forgotten' 'is not cleaned up yet' "select $S.set_create('shop', 'v', 'd', 'x', 1)"
 refused 'nor retired twice' 'no active set "shop"' "select $S.set_retire('shop', 'y')"
