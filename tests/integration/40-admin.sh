@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/integration/admin-lib.sh
 
 line_begin pg zk
-export PGSHOVEL_SESSION_TIMEOUT=3s
+export PGSHOVEL_SESSION_TIMEOUT=30s # nobody is killed here; one is stopped for a while
 line_database A
 line_database B
 admin_tables "$A"
