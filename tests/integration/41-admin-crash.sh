@@ -232,4 +232,15 @@ run pgshovel cluster verify
 like "$RC $OUT" '^78 .*version' 'verify names the difference'
 ok 'and an upgrade ends it' quiet --skip-kafka set upgrade "$T/0"
 is "$(pgshovel cluster verify 2>&1)" '' 'one version everywhere'
+
+# ---- the catalog changes between the plan and the prepared part
+
+stop_at intent pgshovel --skip-kafka set upgrade "$T/1"
+sql "$A" -c 'alter table accounts add late int'
+kill -CONT "$ADMIN"
+wait "$ADMIN"
+is "$?" 0 'a table that changes after the plan was made' || diag "$(cat "$STOP.err")"
+like "$(cat "$STOP.err")" 'database "d0": tables have changed .*planning again' 'is planned for again'
+like "$(sql "$A" -c "select columns from pgshovel_$CLUSTER.relation where current and table_name = 'accounts'")" '"late"' 'and captured as it is'
+is "$(pgshovel cluster verify 2>&1)$(pgshovel txn list)" '' 'nothing is left of the first attempt'
 tap_done
