@@ -11,6 +11,8 @@
 #include "common/clock.h"
 #include "worker/kafka_internal.h"
 
+enum { HEADER_BYTES = 64 };
+
 struct property {
 	const char *name;
 	const char *value;
@@ -115,6 +117,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *fac, const char 
 	unsigned held_back = 0;
 	/* CONFWARN: a property of producers given to a consumer, which is how we use them. */
 	const bool quiet = level > 5 || strcmp(fac, "CONFWARN") == 0;
+	/* A restart that finds an open transaction, a handle that is dropped: both are our own doing. */
+	const bool expected = strcmp(fac, "GETPID") == 0 || strcmp(fac, "TERMINATE") == 0;
 	if (!k)
 		return;
 	(void)pthread_mutex_lock(&k->log_lock);
@@ -125,7 +129,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *fac, const char 
 	if (held_back)
 		pgs_log(PGS_LOG_NOTICE, k->config.log_prefix, "kafka: %u similar lines held back",
 			held_back);
-	pgs_log(quiet ? PGS_LOG_DEBUG : (level <= 4 ? PGS_LOG_WARNING : PGS_LOG_INFO),
+	pgs_log(quiet ? PGS_LOG_DEBUG : (level <= 4 && !expected ? PGS_LOG_WARNING : PGS_LOG_INFO),
 		k->config.log_prefix, "kafka: %s: %s", fac, text);
 }
 
@@ -140,6 +144,16 @@ static void on_error(rd_kafka_t *rk, int code, const char *text, void *opaque)
 	}
 }
 
+/* Which events the refused records are of; the batch's other records fail with the bad one. */
+static void note_refusal(struct sink_refusal *refusal, int64_t event_id)
+{
+	if (!refusal->n || event_id < refusal->first)
+		refusal->first = event_id;
+	if (!refusal->n || event_id > refusal->last)
+		refusal->last = event_id;
+	refusal->n++;
+}
+
 /* Only failures are reported: deliveries are confirmed by the commit. */
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
@@ -148,6 +162,8 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 	if (!message->err)
 		return;
 	k->delivery_failures++;
+	if (message->_private && kafka_code_is_of_record(message->err))
+		note_refusal(&k->sink.refusal, (int64_t)(intptr_t)message->_private);
 	/* A purged message says nothing; the first permanent error says most. */
 	if (!k->delivery_error || (!kafka_code_is_permanent(k->delivery_error) &&
 				   kafka_code_is_permanent(message->err))) {
@@ -212,7 +228,9 @@ static int fill(struct kafka_sink *k, enum kafka_role role, rd_kafka_conf_t *con
 	case KAFKA_PRODUCER:
 		k->transaction_timeout_us =
 			get_number(conf, "transaction.timeout.ms", 60000) * 1000;
-		k->sink.record_max_bytes = get_number(conf, "message.max.bytes", 1000000);
+		/* The library counts the lengths of headers too. */
+		k->sink.record_max_bytes =
+			get_number(conf, "message.max.bytes", 1000000) - HEADER_BYTES;
 		return finish_producer(k, conf, reterr);
 	case KAFKA_READER:
 		return set_all(conf, reader_settings, PGS_ARRAY_LEN(reader_settings), reterr);

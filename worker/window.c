@@ -243,6 +243,21 @@ static int stream_open(struct reader *r, const struct position_state *resume,
 	return read_copy_open(r->source, &r->lower, &r->upper, where, true, by_transaction, reterr);
 }
 
+/* A transaction may go on in the next part: only the server knows its largest ev_id. */
+static int complete_last(struct reader *r, struct pgs_err *reterr)
+{
+	const struct store *st = &r->store;
+	if (!r->last || r->copy_ended || !st->n)
+		return 0;
+	const int64_t txid = st->events[r->order[st->n - 1]].txid;
+	int64_t largest = 0;
+	if (read_transaction_end(r->source, txid, &largest, reterr))
+		return -1;
+	for (size_t i = st->n; i > 0 && st->events[r->order[i - 1]].txid == txid; i--)
+		r->last[r->order[i - 1]] = largest;
+	return 0;
+}
+
 static int next_in_stream(struct reader *r, struct pgs_err *reterr)
 {
 	struct store *st = &r->store;
@@ -259,7 +274,7 @@ static int next_in_stream(struct reader *r, struct pgs_err *reterr)
 	}
 	r->read_at_us = pgs_wall_us();
 	r->peak_bytes = st->bytes > r->peak_bytes ? st->bytes : r->peak_bytes;
-	if (arrange(r, reterr))
+	if (arrange(r, reterr) || complete_last(r, reterr))
 		return -1;
 	return hand_out(r, 0, st->n, r->copy_ended, reterr);
 }

@@ -222,6 +222,19 @@ int read_choose_tick(struct source *s, const struct snapshot *from, int64_t batc
 	return 0;
 }
 
+int read_transaction_end(struct source *s, int64_t txid, int64_t *ret, struct pgs_err *reterr)
+{
+	const struct pg_limit limit = source_limit(s);
+	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
+	char sql[256];
+	(void)snprintf(sql, sizeof(sql), "SELECT max(ev_id) FROM %.128s WHERE ev_txid = %" PRId64,
+		       s->event_table, txid);
+	if (pg_query(s->conn, sql, 0, NULL, &limit, &res, reterr))
+		return -1;
+	*ret = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+	return 0;
+}
+
 int read_copy_open(struct source *s, const struct snapshot *lower, const struct snapshot *upper,
 		   const char *condition, bool ordered, bool by_transaction, struct pgs_err *reterr)
 {
