@@ -181,7 +181,11 @@ static void show_event(const struct record *record, const struct change *change)
 	}
 	printf("  %-8s %s [%" PRId32 "] @%" PRId64 "  ", word, record->topic, record->partition,
 	       record->offset);
-	print_short(record->key);
+	if (record->key.ptr)
+		print_short(record->key);
+	else
+		printf("%.*s.%.*s", (int)change->schema.len, change->schema.ptr,
+		       (int)change->table.len, change->table.ptr);
 	if (change->op == 'u') {
 		print_difference(change);
 	} else if (change->after.ptr) {
@@ -191,13 +195,13 @@ static void show_event(const struct record *record, const struct change *change)
 	putchar('\n');
 }
 
-static void watch_second(struct consume *consume)
+static void watch_second(struct consume *consume, bool last)
 {
 	time_t now = time(NULL);
 	char clock[16];
 	struct tm local;
 
-	if (now == consume->second)
+	if (now == consume->second && !last)
 		return;
 	if (consume->n_second) {
 		(void)strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&now, &local));
@@ -255,7 +259,7 @@ static bool on_tick(void *ctx)
 	struct consume *consume = ctx;
 
 	if (consume->watch)
-		watch_second(consume);
+		watch_second(consume, false);
 	return !stop_asked;
 }
 
@@ -333,6 +337,8 @@ static int run(struct consume *consume)
 		return -1;
 	if (consume->follow) {
 		rc = reader_follow(reader, consume->from_end, on_record, on_tick, consume);
+		if (consume->watch)
+			watch_second(consume, true);
 	} else {
 		/* The checker wants to know of truncates before it meets what follows them. */
 		rc = reader_read(reader, READER_TRUNCATES, consume->timeout_s, on_record, consume);

@@ -75,7 +75,7 @@ line_end() {
 		kill -TERM "$pid" 2>/dev/null
 	done
 	for pid in $(jobs -p); do
-		wait_for 20 line_gone "$pid" || kill -KILL "$pid" 2>/dev/null
+		wait_for 20 server_process_gone "$pid" || kill -KILL "$pid" 2>/dev/null
 	done
 	if [ -z "$line_is_own" ]; then
 		for database in ${line_databases[@]+"${line_databases[@]}"}; do
@@ -95,9 +95,7 @@ line_end() {
 }
 
 line_gone() { # PID: ended, or a zombie
-	local stat
-	{ read -r stat < "/proc/$1/stat"; } 2>/dev/null || return 0
-	[[ ${stat##*) } = Z* ]]
+	server_process_gone "$1"
 }
 
 line_prepared_gone() { # DATABASE: a prepared transaction would keep it from being dropped
@@ -162,7 +160,7 @@ pgshoveld_start() { # VAR [OPTION…]
 
 pgshoveld_stop() { # PID [SIGNAL]
 	kill "-${2:-TERM}" "$1" 2>/dev/null
-	wait_for 30 line_gone "$1" || { kill -KILL "$1"; return 1; }
+	wait_for 30 server_process_gone "$1" || { kill -KILL "$1"; return 1; }
 	wait "$1" 2>/dev/null
 }
 

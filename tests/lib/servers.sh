@@ -78,6 +78,26 @@ server_end() {
 	wait_for 10 server_gone "$1"
 }
 
+# For other processes of ours, by number: ended, or a zombie. A trap asks so instead of by wait, which bash can
+# wait in for ever when the trap has interrupted another wait.
+server_process_gone() { # PID
+	local stat
+	{ read -r stat < "/proc/$1/stat"; } 2>/dev/null || return 0
+	[[ ${stat##*) } = Z* ]]
+}
+
+# server_start in the background, for several at once: server_starting VAR LOG NAME DIR [OPTION…]; VAR becomes a pid to wait for.
+# A signal does not end it half-way; what it started is then known by its pid file.
+server_starting() {
+	local var=$1 log=$2
+	shift 2
+	(
+		trap : INT TERM HUP
+		server_start "$@"
+	) > "$log" 2>&1 &
+	printf -v "$var" %s $!
+}
+
 server_kids() { # PID: all descendants
 	local kid
 	# shellcheck disable=SC2013 # words are wanted
@@ -254,6 +274,7 @@ server_guard() {
 	# shellcheck disable=SC2016 # the inner shell expands
 	setsid bash -c 'tail --pid="$2" -f /dev/null; [ ! -d "$1" ] || [ -e "$1/keep" ] || exec bash "$3" wipe "$1"' \
 		guard "$(cd "$1" && pwd)" "$2" "$servers_lib/servers.sh" > /dev/null 2>&1 < /dev/null &
+	disown
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
