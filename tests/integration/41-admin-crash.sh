@@ -217,7 +217,7 @@ ok 'after that the set can be changed' quiet --skip-kafka set upgrade "$T/1"
 # ---- ZooKeeper restored from before a committed rollout: the databases know better
 
 zktool --hosts "$ZOOKEEPER" get "/$CLUSTER/sets/example" > "$T/node.new"
-stop_at committed:2 pgshovel --skip-kafka set upgrade "$T/0"
+stop_at committed:1 pgshovel --skip-kafka set upgrade "$T/0"
 kill -KILL "$ADMIN"
 wait "$ADMIN" 2>/dev/null
 wait_for 20 lock_gone
