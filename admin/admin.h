@@ -31,6 +31,11 @@ struct admin_options {
 	bool dry_run;
 	bool force;
 	bool skip_kafka;
+	bool accept;
+	bool reset;
+	bool yes;
+	char *from;
+	char *database;
 	bool help;
 	bool version;
 	bool mdoc_options;

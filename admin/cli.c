@@ -17,6 +17,7 @@
 const struct cli_noun cli_nouns[] = {
 	{ "cluster", "a subtree of ZooKeeper and the sets in it" },
 	{ "set", "tables that are replicated together, described by one file" },
+	{ "event", "events that could not be sent and were put aside" },
 	{ "config", "files, without any server" },
 	{ "txn", "rollouts that were interrupted" },
 };
@@ -132,6 +133,64 @@ const struct cli_command cli_commands[] = {
 	  .summary = "what the supervisors say of their sets",
 	  .text = "",
 	  .run = cmd_set_status },
+	{ .noun = "set",
+	  .verb = "position",
+	  .arguments = "NAME",
+	  .min_arguments = 1,
+	  .max_arguments = 1,
+	  .options = OPTIONS("accept", "reset", "from", "database", "yes", "json"),
+	  .summary = "show, accept or reset the position that Kafka holds",
+	  .text = "Shows what Kafka and each database say of the place where reading goes on, and "
+		  "why\n"
+		  "they do not fit together when a set is parked for it (exit 78 then). --accept "
+		  "goes\n"
+		  "on from Kafka's position; it is refused when changes that are still to be made "
+		  "would\n"
+		  "be skipped. --reset forgets it. Both end the relay's session, print what may be "
+		  "lost\n"
+		  "or doubled, and do nothing without --yes. With several databases --database "
+		  "says\n"
+		  "which.\n",
+	  .run = cmd_set_position },
+	{ .noun = "event",
+	  .verb = "list",
+	  .arguments = "NAME",
+	  .min_arguments = 1,
+	  .max_arguments = 1,
+	  .options = OPTIONS("database", "json"),
+	  .summary = "events of a set in quarantine",
+	  .text = "",
+	  .run = cmd_event_list },
+	{ .noun = "event",
+	  .verb = "show",
+	  .arguments = "NAME ID",
+	  .min_arguments = 2,
+	  .max_arguments = 2,
+	  .options = OPTIONS("database", "json"),
+	  .summary = "one event in quarantine, whole",
+	  .text = "",
+	  .run = cmd_event_show },
+	{ .noun = "event",
+	  .verb = "retry",
+	  .arguments = "NAME ID",
+	  .min_arguments = 2,
+	  .max_arguments = 2,
+	  .options = OPTIONS("database"),
+	  .summary = "put an event into the queue again",
+	  .text = "It is sent as a new event, after everything that has happened since: a later "
+		  "change of\n"
+		  "the same row may be in Kafka already, and consumers would then end with the "
+		  "older row.\n",
+	  .run = cmd_event_retry },
+	{ .noun = "event",
+	  .verb = "discard",
+	  .arguments = "NAME ID",
+	  .min_arguments = 2,
+	  .max_arguments = 2,
+	  .options = OPTIONS("database"),
+	  .summary = "mark an event as never to be sent",
+	  .text = "",
+	  .run = cmd_event_discard },
 	{ .noun = "config",
 	  .verb = "check",
 	  .arguments = "FILE",

@@ -20,6 +20,11 @@ int cmd_set_drop(struct admin *a, char **arguments, int n, struct pgs_err *reter
 int cmd_set_list(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_set_inspect(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_set_status(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_set_position(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_event_list(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_event_show(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_event_retry(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_event_discard(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_txn_list(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_txn_recover(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 

@@ -190,8 +190,8 @@ int event_split(struct event_text row, size_t n, struct event_text *ret_fields, 
 	const char *at = row.text;
 	const char *const end = row.text ? row.text + row.len : NULL;
 	if (row.len < 2 || !at || *at != '(' || end[-1] != ')')
-		return pgs_err_set(reterr, PGS_ERR_BUG, "", "a row of %u bytes is not record text",
-				   row.len);
+		return pgs_err_set(reterr, PGS_ERR_BUG, "record",
+				   "a row of %u bytes is not record text", row.len);
 	const char *const last = end - 1; /* the closing parenthesis */
 	at++;
 	for (size_t i = 0; i < n; i++) {
@@ -199,7 +199,7 @@ int event_split(struct event_text row, size_t n, struct event_text *ret_fields, 
 		if (at < last && *at == '"') {
 			at = take_quoted(at + 1, last, &scratch, f);
 			if (!at)
-				return pgs_err_set(reterr, PGS_ERR_BUG, "",
+				return pgs_err_set(reterr, PGS_ERR_BUG, "record",
 						   "field %zu of record text has no closing quote",
 						   i + 1);
 		} else {
@@ -213,7 +213,7 @@ int event_split(struct event_text row, size_t n, struct event_text *ret_fields, 
 		const bool more = i + 1 < n;
 		if (more ? (at >= last || *at != ',') : at != last)
 			return pgs_err_set(
-				reterr, PGS_ERR_BUG, "",
+				reterr, PGS_ERR_BUG, "record",
 				"record text does not have %zu fields (seen at field %zu)", n,
 				i + 1);
 		at++;

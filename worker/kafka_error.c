@@ -38,6 +38,14 @@ bool kafka_code_is_permanent(rd_kafka_resp_err_t code)
 	return false;
 }
 
+bool kafka_code_is_of_record(rd_kafka_resp_err_t code)
+{
+	return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+	       code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE ||
+	       code == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
+	       code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
+}
+
 static bool code_is_fence(rd_kafka_resp_err_t code)
 {
 	return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||

@@ -87,7 +87,7 @@ static int plain_handle(struct kafka_sink *k, struct pgs_err *reterr)
 	return rc;
 }
 
-static bool positions_exist(struct kafka_sink *k, int *rc, struct pgs_err *reterr)
+bool kafka_positions_exist(struct kafka_sink *k, int *rc, struct pgs_err *reterr)
 {
 	const struct rd_kafka_metadata *md = NULL;
 	bool found = false;
@@ -108,7 +108,7 @@ int sink_kafka_forget(struct sink *sink, size_t *ret_n, struct pgs_err *reterr)
 	struct kafka_sink *k = (struct kafka_sink *)sink;
 	struct keys keys = { .n = 0 };
 	int rc = plain_handle(k, reterr);
-	if (!rc && positions_exist(k, &rc, reterr)) {
+	if (!rc && kafka_positions_exist(k, &rc, reterr)) {
 		rc = kafka_position_scan(k, remember, &keys, reterr);
 		for (size_t i = 0; !rc && i < keys.n; i++)
 			rc = fence(k, keys.texts[i], reterr);

@@ -70,6 +70,8 @@ int kafka_fail_error(struct kafka_sink *k, rd_kafka_error_t *error, const char *
 /* Refused authentication or TLS, when there was any; 0: none. */
 int kafka_check_auth(struct kafka_sink *k, struct pgs_err *reterr) PGS_MUST_CHECK;
 bool kafka_code_is_permanent(rd_kafka_resp_err_t code);
+/* The fault is in a record, not in the topic or in our rights: without it the others are taken. */
+bool kafka_code_is_of_record(rd_kafka_resp_err_t code);
 
 /* kafka_topics.c */
 int kafka_topic(struct kafka_sink *k, const char *name, rd_kafka_topic_t **ret,
@@ -83,6 +85,9 @@ int kafka_topics_check(struct kafka_sink *k, const char *const *names, size_t n,
 /* The positions topic is one compacted partition. Missing: made with may_create, else no error. */
 int kafka_positions_ensure(struct kafka_sink *k, bool may_create,
 			   struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/* kafka_forget.c. False with *rc -1: could not ask. */
+bool kafka_positions_exist(struct kafka_sink *k, int *rc, struct pgs_err *reterr);
 
 /* kafka_position.c: every record of the positions topic from some place on; the newest of a key wins. */
 typedef int kafka_record_fn(void *ctx, const char *key, size_t key_len, const char *value,

@@ -220,7 +220,7 @@ static int run(struct options *o, struct flags *f, int argc, char **argv)
 	if (f->supervised)
 		return worker_run();
 	if (f->task)
-		return task_run(f->task);
+		return task_run(f->task, n_words ? argv[1] : NULL);
 	if (n_words != 1)
 		return usage("name one set: pgshovel-kafka-relay [OPTION]... SET");
 	if (!pgs_set_name_ok(argv[1]))

@@ -21,6 +21,8 @@ enum {
 	POLL_AFTER_1S_US = 50 * 1000,
 	POLL_AFTER_1MIN_US = 500 * 1000,
 	PARKED_RETRY_US = 300 * 1000 * 1000,
+	HELD_MAX_BYTES = 1 << 30, /* two records of an event; the encoder bounds them */
+	SKELETON_MAX_BYTES = 256 * 1024,
 	WORKED_US = 60 * 1000 * 1000, /* so long, and the back-off begins anew */
 };
 
@@ -104,6 +106,8 @@ static void recover(struct relay *r, struct pgs_err *err, struct pgs_backoff *ba
 	} else {
 		pgs_log(PGS_LOG_ERR, r->log_prefix, "%s; this source is parked", err->msg);
 	}
+	if (err->cls != PGS_ERR_RETRY)
+		refusal_forget(&r->refusal);
 	status_failed(r->status, err);
 	status_phase(r->status, CTL_PHASE_BACKOFF);
 	(void)wait_for(r->config.stop_fd, -1, false, delay);
@@ -136,12 +140,27 @@ int relay_new(const struct source_config *config, struct status *status, struct 
 	r->poll_us = config->doc->relay.poll_us;
 	r->key = PGS_BUF_INIT(256);
 	r->text = PGS_BUF_INIT(2 * (size_t)POSITION_MAX_BYTES);
+	r->held.text = PGS_BUF_INIT(HELD_MAX_BYTES);
+	r->skeleton = PGS_BUF_INIT(SKELETON_MAX_BYTES);
+	r->poison_limit = (struct pgs_log_limit){ .interval_us = 10 * 1000 * 1000, .burst = 10 };
 	(void)snprintf(r->log_prefix, sizeof(r->log_prefix), "set=%s database=%.64s",
 		       config->assignment->set, config->db->name);
 	if (setdoc_topic_prefix(config->doc, config->assignment->set, config->db, &r->prefix,
 				reterr)) {
 		free(r);
 		return -1;
+	}
+	switch (config->doc->relay.on_poison) {
+	case SETDOC_POISON_STOP:
+		break;
+	case SETDOC_POISON_QUARANTINE:
+		r->quarantine_topic = encode_topic_quarantine(r->prefix);
+		if (!r->quarantine_topic) {
+			free(r->prefix);
+			free(r);
+			return pgs_err_nomem(reterr);
+		}
+		break;
 	}
 	r->sink = sink;
 	*ret = r;
@@ -159,6 +178,9 @@ void relay_free(struct relay *r)
 	free(r->transaction.collections);
 	pgs_buf_done(&r->key);
 	pgs_buf_done(&r->text);
+	pgs_buf_done(&r->held.text);
+	pgs_buf_done(&r->skeleton);
+	free(r->quarantine_topic);
 	free(r->prefix);
 	free(r);
 }

@@ -11,8 +11,10 @@
 #include "common/base.h"
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "worker/encode.h"
 #include "worker/position.h"
+#include "worker/refusal.h"
 #include "worker/retention.h"
 #include "worker/sink.h"
 #include "worker/source.h"
@@ -30,6 +32,17 @@ struct relay_transaction {
 	size_t n_collections;
 };
 
+/*
+ * The delete and the tombstone of a key change, until its insert is known to fit: with quarantine an event is
+ * sent whole or not at all.
+ */
+struct relay_held {
+	struct encode_record records[2]; /* key, value and header are in text, by offset */
+	struct encode_header header;
+	size_t n;
+	struct pgs_buf text;
+};
+
 struct relay {
 	struct source_config config;
 	struct status *status;
@@ -44,6 +57,11 @@ struct relay {
 	struct pgs_buf key; /* of the position */
 	struct pgs_buf text;
 	struct relation *last_relation;
+	struct relay_held held;
+	struct refusal refusal;
+	struct pgs_log_limit poison_limit;
+	char *quarantine_topic; /* NULL: poison stops the source */
+	struct pgs_buf skeleton;
 	uint64_t sent_at_us; /* when the last transaction was committed; monotonic */
 	uint64_t poll_us;
 	char log_prefix[160];

@@ -2,20 +2,85 @@
  * worker/relay_send.c
  *    One window in one transaction: begin, encode and produce, flushed, position, commit.
  *
- * An event that cannot be sent stops the source with its coordinates: nothing is ever left out in silence.
+ * An event that cannot be sent stops the source with its coordinates, or (on_poison = "quarantine") is kept in
+ * the source and a skeleton is sent in its place: nothing is ever left out in silence.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log.h"
+#include "worker/quarantine.h"
 #include "worker/relay.h"
 #include "worker/steps.h"
+
+/* ---- Records, whole events of them. ---- */
+
+static size_t keep_bytes(struct pgs_buf *text, const char *bytes, size_t len)
+{
+	const size_t at = text->len;
+	pgs_buf_put(text, bytes ? bytes : "", len);
+	return at;
+}
+
+static int hold(struct relay_held *h, const struct encode_record *record, struct pgs_err *reterr)
+{
+	struct encode_record *copy = &h->records[h->n++];
+	*copy = *record;
+	/* Offsets until the buffer has stopped growing; NULL stays NULL. */
+	const size_t key = keep_bytes(&h->text, record->key, record->key_len);
+	const size_t value = keep_bytes(&h->text, record->value, record->value_len);
+	copy->key = record->key ? (const char *)(uintptr_t)(key + 1) : NULL;
+	copy->value = record->value ? (const char *)(uintptr_t)(value + 1) : NULL;
+	if (h->n == 1) {
+		const struct encode_header *header = &record->headers[0];
+		const size_t at = keep_bytes(&h->text, header->value, header->value_len);
+		h->header = (struct encode_header){ .name = header->name,
+						    .value = (const char *)(uintptr_t)(at + 1),
+						    .value_len = header->value_len };
+	}
+	return pgs_buf_failed(&h->text) ? pgs_err_nomem(reterr) : 0;
+}
+
+static const char *at_offset(const struct relay_held *h, const char *offset)
+{
+	return offset ? h->text.data + ((uintptr_t)offset - 1) : NULL;
+}
+
+static void drop_held(struct relay_held *h)
+{
+	h->n = 0;
+	pgs_buf_reset(&h->text);
+}
+
+static int send_held(struct relay *r, struct pgs_err *reterr)
+{
+	struct relay_held *h = &r->held;
+	int rc = 0;
+	if (!h->n)
+		return 0;
+	h->header.value = at_offset(h, h->header.value);
+	for (size_t i = 0; i < h->n && !rc; i++) {
+		struct encode_record *record = &h->records[i];
+		record->key = at_offset(h, record->key);
+		record->value = at_offset(h, record->value);
+		record->headers = &h->header;
+		rc = r->sink->ops->write(r->sink, record, reterr);
+	}
+	drop_held(h);
+	return rc;
+}
 
 static int emit(void *ctx, const struct encode_record *record, struct pgs_err *reterr)
 {
 	struct relay *r = ctx;
-	return r->sink->ops->write(r->sink, record, reterr);
+	/* Only the first records of a key change have this header. */
+	if (r->quarantine_topic && record->n_headers &&
+	    r->held.n < PGS_ARRAY_LEN(r->held.records) &&
+	    strcmp(record->headers[0].name, "__debezium.newkey") == 0)
+		return hold(&r->held, record, reterr);
+	return send_held(r, reterr) ? -1 : r->sink->ops->write(r->sink, record, reterr);
 }
 
 int relay_relation(struct relay *r, int32_t id, struct relation **ret, struct pgs_err *reterr)
@@ -45,25 +110,84 @@ int relay_order_key(void *ctx, const struct event *ev, bool old, struct pgs_buf 
 	struct relation *rel = NULL;
 	if (relay_relation(r, ev->relation, &rel, reterr))
 		return -1;
-	return encode_key(r->encoder, rel, old ? ev->old_row : ev->new_row, out, reterr);
+	const size_t len = out->len;
+	if (!encode_key(r->encoder, rel, old ? ev->old_row : ev->new_row, out, reterr))
+		return 0;
+	if (!r->quarantine_topic || !quarantine_is_poison(reterr))
+		return -1;
+	/* It will be quarantined; until then its place does not matter. */
+	if (out->len > len)
+		out->data[out->len = len] = '\0';
+	return 0;
 }
 
-/* Coordinates for the operator: which event, of which table, with which key. */
-static int poisoned(struct relay *r, const struct event *ev, const struct relation *rel,
+/* ---- Poison. ---- */
+
+/* An event is there; say it as an error of an operator's class, with its coordinates. */
+static int poisoned(const struct event *ev, const struct relation *rel, const char *key,
 		    struct pgs_err *reterr)
 {
-	PGS_CLEANUP(pgs_buf_done) struct pgs_buf key = PGS_BUF_INIT(4096);
-	const struct event_text row = ev->new_row.text ? ev->new_row : ev->old_row;
-	if (reterr->cls != PGS_ERR_CONFIG)
-		return -1;
-	if (!rel || !row.text || encode_key(r->encoder, rel, row, &key, NULL))
-		pgs_buf_reset(&key);
+	reterr->cls = PGS_ERR_CONFIG;
 	return pgs_err_prefix(reterr,
 			      "event %" PRId64 " of transaction %" PRId64
 			      ", table \"%s.%s\", key %.120s, "
 			      "cannot be sent",
 			      ev->id, ev->txid, rel ? rel->schema : "?", rel ? rel->table : "?",
-			      key.len ? key.data : "unknown");
+			      *key ? key : "unknown");
+}
+
+/* In its place a skeleton goes out, in the same transaction. */
+static int quarantine(struct relay *r, const struct event *ev, const struct relation *rel,
+		      const char *key, const struct pgs_err *why, int64_t now_us,
+		      struct pgs_err *reterr)
+{
+	unsigned held_back = 0;
+	/* Without ownership nothing is written to the source. */
+	if (r->config.owned && quarantine_keep(r->source, ev, why->msg, reterr))
+		return -1;
+	if (pgs_log_allowed(&r->poison_limit, pgs_now_us(), &held_back)) {
+		struct pgs_err line = *why;
+		(void)poisoned(ev, rel, key, &line);
+		pgs_log(PGS_LOG_WARNING, r->log_prefix,
+			"%s; it is kept in quarantine (%u such lines held back)", line.msg,
+			held_back);
+	}
+	pgs_buf_reset(&r->skeleton);
+	quarantine_put_skeleton(r->source, rel, ev, key, why->msg, now_us, &r->skeleton);
+	if (pgs_buf_failed(&r->skeleton))
+		return pgs_err_nomem(reterr);
+	const struct encode_record record = { .topic = r->quarantine_topic,
+					      .value = r->skeleton.data,
+					      .value_len = r->skeleton.len,
+					      .timestamp_ms = now_us / 1000 };
+	r->sink->event_id = 0;
+	return r->sink->ops->write(r->sink, &record, reterr);
+}
+
+/* *reterr is poison: quarantine it, or stop. */
+static int judge_poison(struct relay *r, const struct event *ev, const struct relation *rel,
+			int64_t now_us, struct pgs_err *reterr)
+{
+	const struct pgs_err why = *reterr;
+	const struct event_text row = ev->new_row.text ? ev->new_row : ev->old_row;
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf key = PGS_BUF_INIT(QUARANTINE_MAX_KEY);
+	drop_held(&r->held);
+	if (!rel || !row.text || encode_key(r->encoder, rel, row, &key, NULL) ||
+	    pgs_buf_failed(&key))
+		pgs_buf_reset(&key);
+	return r->quarantine_topic ? quarantine(r, ev, rel, pgs_buf_str(&key), &why, now_us, reterr)
+				   : poisoned(ev, rel, pgs_buf_str(&key), reterr);
+}
+
+/* A batch was refused: not yet an error, its events are sent again in smaller ones. */
+static int refused(struct relay *r, struct pgs_err *reterr)
+{
+	const struct pgs_err why = *reterr;
+	if (refusal_note(&r->refusal, &r->sink->refusal, &why, reterr))
+		return -1;
+	reterr->cls = PGS_ERR_RETRY;
+	return pgs_err_prefix(reterr, "among events %" PRId64 " to %" PRId64,
+			      r->sink->refusal.first, r->sink->refusal.last);
 }
 
 /* ---- Transaction boundaries. ---- */
@@ -141,17 +265,44 @@ static int follow_transaction(struct relay *r, const struct event *ev, const str
 
 /* ---- One window. ---- */
 
+/* The records of one event, all of them or none. */
+static int encode_whole(struct relay *r, const struct relation *rel, const struct event *ev,
+			struct encode_transaction *tx, int64_t now_us, struct pgs_err *reterr)
+{
+	const char *known = refusal_of(&r->refusal, ev->id);
+	const int64_t total = tx ? *tx->total_order : 0;
+	const int64_t collection = tx ? *tx->collection_order : 0;
+	if (known)
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "refused", "%s", known);
+	r->sink->event_id = ev->id;
+	if (!encode_event(r->encoder, rel, ev, tx, now_us, emit, r, reterr))
+		return 0;
+	if (tx) {
+		*tx->total_order = total;
+		*tx->collection_order = collection;
+	}
+	return -1;
+}
+
 static int send_event(struct relay *r, const struct event *ev, int64_t now_us,
 		      struct pgs_err *reterr)
 {
 	struct encode_transaction tx;
 	const bool boundaries = r->config.doc->format.transactions;
 	struct relation *rel = NULL;
-	if (relay_relation(r, ev->relation, &rel, reterr) ||
-	    (boundaries && follow_transaction(r, ev, rel, now_us, &tx, reterr)) ||
-	    encode_event(r->encoder, rel, ev, boundaries ? &tx : NULL, now_us, emit, r, reterr))
-		return poisoned(r, ev, rel, reterr);
-	return 0;
+	if (refusal_settle_before(&r->refusal, ev->id) && r->sink->ops->settle(r->sink, reterr))
+		return -1;
+	int rc = relay_relation(r, ev->relation, &rel, reterr);
+	if (!rc && boundaries && follow_transaction(r, ev, rel, now_us, &tx, reterr))
+		return -1;
+	if (!rc)
+		rc = encode_whole(r, rel, ev, boundaries ? &tx : NULL, now_us, reterr);
+	/* What a broker said meanwhile is about earlier events. */
+	if (rc && (r->sink->refusal.n || !quarantine_is_poison(reterr) ||
+		   judge_poison(r, ev, rel, now_us, reterr)))
+		return -1;
+	return refusal_settle_after(&r->refusal, ev->id) ? r->sink->ops->settle(r->sink, reterr)
+							 : 0;
 }
 
 static int send_events(struct relay *r, const struct window *w, struct pgs_err *reterr)
@@ -193,7 +344,7 @@ static int write_position(struct relay *r, const struct window *w, struct pgs_er
 				      r->text.len, reterr);
 }
 
-int relay_send(struct relay *r, const struct window *w, struct pgs_err *reterr)
+static int send_window(struct relay *r, const struct window *w, struct pgs_err *reterr)
 {
 	status_phase(r->status, CTL_PHASE_ENCODE);
 	if (r->sink->ops->begin(r->sink, reterr))
@@ -213,6 +364,15 @@ int relay_send(struct relay *r, const struct window *w, struct pgs_err *reterr)
 	if (r->sink->ops->commit(r->sink, reterr))
 		return -1;
 	RELAY_STEP(committed);
+	return 0;
+}
+
+int relay_send(struct relay *r, const struct window *w, struct pgs_err *reterr)
+{
+	drop_held(&r->held);
+	if (send_window(r, w, reterr))
+		return r->sink->refusal.n ? refused(r, reterr) : -1;
+	refusal_committed(&r->refusal);
 	status_sent(r->status, w->n, (uint64_t)w->newest_time_us, (uint64_t)w->read_at_us,
 		    (uint64_t)pgs_wall_us());
 	return 0;

@@ -35,6 +35,8 @@ struct sink_ops {
 			     bool may_create, struct pgs_err *reterr);
 	int (*begin)(struct sink *sink, struct pgs_err *reterr);
 	int (*write)(struct sink *sink, const struct encode_record *record, struct pgs_err *reterr);
+	/* What was written so far has been accepted or refused; not visible yet. */
+	int (*settle)(struct sink *sink, struct pgs_err *reterr);
 	/* The position record, last of its transaction. */
 	int (*position)(struct sink *sink, const char *key, size_t key_len, const char *value,
 			size_t value_len, struct pgs_err *reterr);
@@ -48,9 +50,18 @@ struct sink_ops {
 	void (*free)(struct sink *sink);
 };
 
+/* Events whose records the other side refused for good, since acquire(); a batch is refused as a whole. */
+struct sink_refusal {
+	int64_t first; /* smallest event id */
+	int64_t last;
+	uint64_t n; /* records; 0: none */
+};
+
 struct sink {
 	const struct sink_ops *ops;
 	size_t record_max_bytes; /* of a record; 0: no limit. Set before acquire() returns */
+	int64_t event_id; /* of the records that write() gets next; 0: of none. The caller's */
+	struct sink_refusal refusal;
 };
 
 #endif

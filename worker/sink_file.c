@@ -178,6 +178,14 @@ static int write_record(struct sink *sink, const struct encode_record *record,
 	return out->len < FLUSH_BYTES && !pgs_buf_failed(out) ? 0 : flush_lines(f, reterr);
 }
 
+/* Lines are refused at once or not at all. */
+static int settle(struct sink *sink, struct pgs_err *reterr)
+{
+	(void)sink;
+	(void)reterr;
+	return 0;
+}
+
 static int position(struct sink *sink, const char *key, size_t key_len, const char *value,
 		    size_t value_len, struct pgs_err *reterr)
 {
@@ -244,6 +252,7 @@ static const struct sink_ops file_ops = {
 	.ensure_topics = ensure_topics,
 	.begin = begin,
 	.write = write_record,
+	.settle = settle,
 	.position = position,
 	.commit = commit,
 	.drop = drop,

@@ -23,6 +23,7 @@ enum {
 	COMMIT_MARGIN_US = 15 * 1000 * 1000,
 	STOP_GRACE_US = 8 * 1000 * 1000, /* for an open commit, once stop is asked */
 	FULL_FLUSH_MS = 10,
+	SETTLE_MS = 300,
 	POLL_EVERY = 512, /* records between looks at callbacks */
 	PAUSE_US = 2000, /* between a commit and the next begin: brokers still write markers */
 };
@@ -37,6 +38,12 @@ static void let_go(struct sink *sink)
 	struct kafka_sink *k = self(sink);
 	if (!k->rk)
 		return;
+	/*
+	 * librdkafka 2.0.2 asserts when a handle goes while its partitions are being registered with the
+	 * coordinator (txn_req_cnt > 0): let the answer come. What goes out is never committed.
+	 */
+	if (k->open && k->transactional)
+		(void)rd_kafka_flush(k->rk, SETTLE_MS);
 	/* Queued messages must not go out any more; fails only for handles that have none. */
 	(void)rd_kafka_purge(k->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
 					    RD_KAFKA_PURGE_F_NON_BLOCKING);
@@ -106,6 +113,7 @@ static int acquire(struct sink *sink, struct pgs_err *reterr)
 {
 	struct kafka_sink *k = self(sink);
 	let_go(sink);
+	sink->refusal = (struct sink_refusal){ .n = 0 };
 	if (kafka_handle_new(k, KAFKA_PRODUCER, &k->rk, reterr))
 		return -1;
 	return k->transactional ? init_transactions(k, reterr) : 0;
@@ -170,36 +178,41 @@ static int make_headers(const struct encode_record *record, rd_kafka_headers_t *
 }
 
 static rd_kafka_resp_err_t produce(struct kafka_sink *k, rd_kafka_topic_t *rkt,
-				   const struct encode_record *record, rd_kafka_headers_t *headers)
+				   const struct encode_record *record, int64_t event_id,
+				   rd_kafka_headers_t *headers)
 {
+	/* Comes back with the delivery report. */
+	void *opaque = (void *)(intptr_t)event_id;
 	/* librdkafka takes pointers that are not const and leaves what they point to alone. */
 	void *key = (void *)(uintptr_t)record->key;
 	void *value = (void *)(uintptr_t)record->value;
 	if (headers)
-		return rd_kafka_producev(k->rk, RD_KAFKA_V_RKT(rkt),
-					 RD_KAFKA_V_PARTITION(record->partition),
-					 RD_KAFKA_V_KEY(key, record->key_len),
-					 RD_KAFKA_V_VALUE(value, record->value_len),
-					 RD_KAFKA_V_TIMESTAMP(record->timestamp_ms),
-					 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-					 RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+		return rd_kafka_producev(
+			k->rk, RD_KAFKA_V_RKT(rkt), RD_KAFKA_V_PARTITION(record->partition),
+			RD_KAFKA_V_KEY(key, record->key_len),
+			RD_KAFKA_V_VALUE(value, record->value_len),
+			RD_KAFKA_V_TIMESTAMP(record->timestamp_ms),
+			RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(opaque),
+			RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
 	return rd_kafka_producev(
 		k->rk, RD_KAFKA_V_RKT(rkt), RD_KAFKA_V_PARTITION(record->partition),
 		RD_KAFKA_V_KEY(key, record->key_len), RD_KAFKA_V_VALUE(value, record->value_len),
 		RD_KAFKA_V_TIMESTAMP(record->timestamp_ms),
-		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(opaque),
+		RD_KAFKA_V_END);
 }
 
 /* A full queue is the brokers' pressure: wait for it, but not longer than a transaction may last. */
 static int produce_patiently(struct kafka_sink *k, rd_kafka_topic_t *rkt,
-			     const struct encode_record *record, struct pgs_err *reterr)
+			     const struct encode_record *record, int64_t event_id,
+			     struct pgs_err *reterr)
 {
 	uint64_t give_up = 0;
 	rd_kafka_headers_t *headers = NULL;
 	if (make_headers(record, &headers, reterr))
 		return -1;
 	for (;;) {
-		const rd_kafka_resp_err_t code = produce(k, rkt, record, headers);
+		const rd_kafka_resp_err_t code = produce(k, rkt, record, event_id, headers);
 		if (!code)
 			return 0; /* the headers are librdkafka's now */
 		int rc = 0;
@@ -232,7 +245,7 @@ static int write_record(struct sink *sink, const struct encode_record *record,
 			return -1;
 		k->last_name = record->topic;
 	}
-	if (produce_patiently(k, k->last_rkt, record, reterr))
+	if (produce_patiently(k, k->last_rkt, record, sink->event_id, reterr))
 		return -1;
 	if (++k->since_poll < POLL_EVERY)
 		return 0;
@@ -241,7 +254,7 @@ static int write_record(struct sink *sink, const struct encode_record *record,
 	return check_deliveries(k, reterr);
 }
 
-/* Every record is with the brokers (at least once only; a transaction's commit does it by itself). */
+/* Every record is with the brokers; a transaction's commit does it by itself. */
 static int flush_all(struct kafka_sink *k, struct pgs_err *reterr)
 {
 	const uint64_t give_up = pgs_now_us() + k->transaction_timeout_us;
@@ -253,6 +266,11 @@ static int flush_all(struct kafka_sink *k, struct pgs_err *reterr)
 					  NULL, reterr);
 	}
 	return check_deliveries(k, reterr);
+}
+
+static int settle(struct sink *sink, struct pgs_err *reterr)
+{
+	return flush_all(self(sink), reterr);
 }
 
 static int position(struct sink *sink, const char *key, size_t key_len, const char *value,
@@ -270,7 +288,7 @@ static int position(struct sink *sink, const char *key, size_t key_len, const ch
 					      .timestamp_ms = pgs_wall_us() / 1000 };
 	return kafka_topic(k, k->positions, &rkt, reterr)
 		       ? -1
-		       : produce_patiently(k, rkt, &record, reterr);
+		       : produce_patiently(k, rkt, &record, 0, reterr);
 }
 
 static int commit_transaction(struct kafka_sink *k, struct pgs_err *reterr)
@@ -325,6 +343,7 @@ static const struct sink_ops kafka_ops = {
 	.ensure_topics = ensure_topics,
 	.begin = begin,
 	.write = write_record,
+	.settle = settle,
 	.position = position,
 	.commit = commit,
 	.drop = let_go,

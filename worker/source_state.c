@@ -43,7 +43,7 @@ static int relation_load(struct source *s, int32_t id, struct relation **ret,
 	if (pg_query(s->conn, sql, 2, params, &limit, &res, reterr))
 		return -1;
 	if (PQntuples(res) != 1)
-		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "relation",
 				   "database \"%s\" does not know relation %" PRId32
 				   " of set \"%s\"",
 				   s->config.db->name, id, s->config.assignment->set);

@@ -1,6 +1,6 @@
 /*
  * worker/task.c
- *    --task check | topics | forget: the work in Kafka that the admin program has done for it.
+ *    --task check | topics | forget | position…: the work in Kafka that the admin program has done for it.
  *
  * The assignment comes on fd 4 as a supervisor would give it. One line on stderr, an exit code, no loop.
  */
@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "worker/kafka_internal.h"
 #include "worker/sink_kafka.h"
+#include "worker/task.h"
 #include "worker/worker.h"
 
 struct task {
@@ -74,8 +75,26 @@ static int look_at_topics(struct task *t, bool make, struct pgs_err *reterr)
 	return rc;
 }
 
-static int run(struct task *t, const char *name, struct pgs_err *reterr)
+static bool position_act(const char *name, enum task_position_act *ret)
 {
+	static const struct {
+		const char *name;
+		enum task_position_act act;
+	} acts[] = { { "position", TASK_POSITION_SHOW },
+		     { "position-accept", TASK_POSITION_ACCEPT },
+		     { "position-reset", TASK_POSITION_RESET },
+		     { "position-skip", TASK_POSITION_SKIP } };
+	for (size_t i = 0; i < PGS_ARRAY_LEN(acts); i++)
+		if (strcmp(name, acts[i].name) == 0) {
+			*ret = acts[i].act;
+			return true;
+		}
+	return false;
+}
+
+static int run(struct task *t, const char *name, const char *argument, struct pgs_err *reterr)
+{
+	enum task_position_act act;
 	size_t n = 0;
 	if (worker_assignment(&t->assignment, &t->doc, reterr))
 		return -1;
@@ -90,19 +109,27 @@ static int run(struct task *t, const char *name, struct pgs_err *reterr)
 				       sink_kafka_forget(t->sink, &n, reterr)
 			       ? -1
 			       : 0;
+	if (position_act(name, &act))
+		return sink_kafka_check_properties(t->sink, reterr) ||
+				       t->sink->ops->probe(t->sink, reterr)
+			       ? -1
+			       : task_position(t->sink, t->assignment, t->doc, act, argument,
+					       reterr);
 	const bool make = strcmp(name, "topics") == 0;
 	if (!make && strcmp(name, "check") != 0)
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "usage",
-				   "\"%s\" is not a task: check, topics or forget", name);
+				   "\"%s\" is not a task: check, topics, forget, position, "
+				   "position-accept, position-reset or position-skip",
+				   name);
 	return reach(t, reterr) ? -1 : look_at_topics(t, make, reterr);
 }
 
-int task_run(const char *name)
+int task_run(const char *name, const char *argument)
 {
 	struct task t = { .sink = NULL };
 	struct pgs_err err = { .cls = PGS_ERR_NONE };
 	int code = PGS_EXIT_OK;
-	if (run(&t, name, &err)) {
+	if (run(&t, name, argument, &err)) {
 		pgs_log(PGS_LOG_ERR, NULL, "%s", err.msg);
 		code = strcmp(err.code, "usage") == 0 ? PGS_EXIT_USAGE : (int)pgs_err_exit(err.cls);
 	}

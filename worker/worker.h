@@ -19,7 +19,7 @@ int worker_assignment(struct assignment **ret, struct setdoc **ret_doc,
 /* Everything of `--supervised`: returns the exit code. */
 int worker_run(void);
 
-/* task.c: everything of `--task NAME`: returns the exit code. */
-int task_run(const char *name);
+/* task.c: everything of `--task NAME [ARGUMENT]` (argument NULL: none): returns the exit code. */
+int task_run(const char *name, const char *argument);
 
 #endif
