@@ -75,7 +75,7 @@ ok 'watches work in the new session' at_least 6 start two
 # ---- a lock that is deleted by hand
 
 tokens=$(did token one)
-z delete "/$CLUSTER/locks/one"
+z remove "/$CLUSTER/locks/one"
 ok 'a deleted lock is taken again' at_least $((tokens + 1)) token one
 ok 'by the same worker' alive "$ONE"
 
@@ -159,7 +159,7 @@ ok 'a cluster that is made later is seen' test "$(did start one 'token=5\.')" -g
 z set /empty $'pgshovel-cluster 1\nsoftware 0.1.0\ngeneration 6\n'
 ok 'a raised generation reaches the worker' wait_for 10 grep -q '^token set=one .* 6\.' "$W"
 CONE=$(worker_of one)
-z delete /empty/sets/one
+z remove /empty/sets/one
 ok 'a real drop stops' wait_for 10 dead "$CONE"
 
 kill -TERM "$PID_b" "$PID_c"

@@ -3,7 +3,7 @@
 # Neither PostgreSQL nor Kafka is needed.
 #
 #   supervisor_begin                 ZooKeeper, an empty cluster, the logs: $W what workers did, $T/NAME.log what supervisor NAME said
-#   z COMMAND…                       zkcli at our ZooKeeper
+#   z COMMAND…                       zktool at our ZooKeeper
 #   put SET BEHAVIOUR [ROLLOUT]      create or change a set whose worker behaves so (see tests/fakes/worker.c)
 #   sup NAME [OPTION…]               start a supervisor in the background; PID_NAME becomes its pid
 #   did EVENT SET [TEXT]             how often the workers of a set wrote EVENT (with TEXT)
@@ -19,11 +19,11 @@ supervisor_begin() {
 	: > "$W"
 	show_log "$W"
 	export FAKE_WORKER_LOG=$W
-	ok 'the nodes of a cluster are made' zkcli "$ZOOKEEPER" init "$CLUSTER"
+	ok 'the nodes of a cluster are made' zktool --hosts "$ZOOKEEPER" init "$CLUSTER"
 }
 
 z() {
-	zkcli "$ZOOKEEPER" "$@"
+	zktool --hosts "$ZOOKEEPER" "$@"
 }
 
 put() { # SET BEHAVIOUR [ROLLOUT]
