@@ -121,7 +121,8 @@ void relay_run(struct relay *r)
 		const uint64_t started = pgs_now_us();
 		if (run_line(r, &err) == 0 || strcmp(err.code, "interrupt") == 0)
 			break;
-		if (pgs_now_us() - started > WORKED_US)
+		/* A refused batch comes nearer to its event with every start. */
+		if (pgs_now_us() - started > WORKED_US || strcmp(err.code, "narrowed") == 0)
 			pgs_backoff_reset(&backoff);
 		recover(r, &err, &backoff);
 	}

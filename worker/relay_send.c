@@ -186,6 +186,7 @@ static int refused(struct relay *r, struct pgs_err *reterr)
 	if (refusal_note(&r->refusal, &r->sink->refusal, &why, reterr))
 		return -1;
 	reterr->cls = PGS_ERR_RETRY;
+	(void)snprintf(reterr->code, sizeof(reterr->code), "narrowed");
 	return pgs_err_prefix(reterr, "among events %" PRId64 " to %" PRId64,
 			      r->sink->refusal.first, r->sink->refusal.last);
 }

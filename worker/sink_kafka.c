@@ -202,6 +202,19 @@ static rd_kafka_resp_err_t produce(struct kafka_sink *k, rd_kafka_topic_t *rkt,
 		RD_KAFKA_V_END);
 }
 
+/* Why it was not taken. A transaction that failed refuses all records: a broker said why of an earlier one. */
+static int not_taken(struct kafka_sink *k, const struct encode_record *record,
+		     rd_kafka_resp_err_t code, struct pgs_err *reterr)
+{
+	char what[320];
+	if (code == RD_KAFKA_RESP_ERR__STATE)
+		(void)rd_kafka_flush(k->rk, COMMIT_SLICE_MS); /* runs the callbacks */
+	if (check_deliveries(k, reterr))
+		return -1;
+	(void)snprintf(what, sizeof(what), "could not produce to topic \"%.240s\"", record->topic);
+	return kafka_fail(k, code, what, NULL, reterr);
+}
+
 /* A full queue is the brokers' pressure: wait for it, but not longer than a transaction may last. */
 static int produce_patiently(struct kafka_sink *k, rd_kafka_topic_t *rkt,
 			     const struct encode_record *record, int64_t event_id,
@@ -219,10 +232,7 @@ static int produce_patiently(struct kafka_sink *k, rd_kafka_topic_t *rkt,
 		const uint64_t now = pgs_now_us();
 		give_up = give_up ? give_up : now + k->transaction_timeout_us;
 		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || now >= give_up) {
-			char what[320];
-			(void)snprintf(what, sizeof(what), "could not produce to topic \"%.240s\"",
-				       record->topic);
-			rc = kafka_fail(k, code, what, NULL, reterr);
+			rc = not_taken(k, record, code, reterr);
 		} else {
 			(void)rd_kafka_flush(k->rk, FULL_FLUSH_MS); /* a time-out is expected */
 			rc = check_deliveries(k, reterr);
