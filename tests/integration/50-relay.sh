@@ -126,18 +126,17 @@ ok 'open transactions delay nobody' delivered
 mark() {
 	sql "$DB" -c "select sub_last_tick from pgq.subscription s join pgq.consumer c on c.co_id = s.sub_consumer join pgq.queue q on q.queue_id = s.sub_queue where queue_name = 'pgshovel:$CLUSTER:one'"
 }
-before=$(mark)
-sql "$DB" -c "select pgq.force_tick('pgshovel:$CLUSTER:one')" -c "select pgq.ticker('pgshovel:$CLUSTER:one')" > /dev/null
+sql "$DB" -c "select pgq.force_tick('pgshovel:$CLUSTER:one')" > /dev/null
+tick=$(sql "$DB" -c "select pgq.ticker('pgshovel:$CLUSTER:one')")
 ok 'rows flow' delivered
-is "$(mark)" "$before" 'the mark waits for old snapshots'
+ok 'the mark waits for old snapshots' test "$(mark)" -lt "$tick"
 echo "commit; select 'done';" >&"${OPEN[1]}"
 read -r -t 20 _ <&"${OPEN[0]}"
 echo '\q' >&"${OPEN[1]}"
 sql "$DB" -c "commit prepared 'test-$SUFFIX'"
 ok 'their rows arrive' delivered
 ok 'and they are right' same
-mark_moved() { [ "$(mark)" -gt "$before" ]; }
-sql "$DB" -c "select pgq.force_tick('pgshovel:$CLUSTER:one')" -c "select pgq.ticker('pgshovel:$CLUSTER:one')" > /dev/null
+mark_moved() { [ "$(mark)" -ge "$tick" ]; }
 ok 'the mark moves on' wait_for 20 mark_moved
 relay_stop
 
@@ -164,7 +163,7 @@ lines() { [ "$(wc -l < "$T/lines")" = "$(consume_prefix "$P" --dump 2> /dev/null
 ok 'a file gets every record' wait_for 60 lines
 relay_stop
 plain() { # the time of encoding is the only difference
-	sed -E 's/\"ts_(ms|us|ns)\":[0-9]+\}*"/"/g' | jq -c '[.topic, .key, .value]' | sort
+	sed -E 's/\\"ts_(ms|us|ns)\\":[0-9]+//g' | jq -c '[.topic, .key, .value]' | sort
 }
 plain < "$T/lines" > "$T/lines.sorted"
 consume_prefix "$P" --dump 2> /dev/null | plain > "$T/kafka.sorted"
