@@ -115,9 +115,14 @@ line_database() { # VAR
 	local name="pgshovel_test_${SUFFIX}_${#line_databases[@]}"
 	sql "$POSTGRES" -c "create database $name template template0 encoding 'UTF8'" || exit 1
 	line_databases+=("$name")
-	sql "$POSTGRES dbname=$name" -c 'create extension pgq' || exit 1
+	# the extension makes roles of the whole server: two tests that do so at once disturb one another
+	wait_for 10 line_extension "$name" || { cat "$T/extension"; exit 1; }
 	# a set file may name a parameter only once
 	printf -v "$1" %s "$(sed -E "s/(^| )dbname *= *[^ ]*//" <<< "$POSTGRES") dbname=$name"
+}
+
+line_extension() { # DATABASE
+	sql "$POSTGRES dbname=$1" -c 'create extension if not exists pgq' > "$T/extension" 2>&1
 }
 
 line_prefix() { # VAR
