@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=150
+# test: limit=240
 # tests/integration/50-relay.sh: one relay against real servers, without a supervisor: killed at every step of relay.c, fenced, given a
 # backlog that does not fit its memory, a record that does not fit Kafka, and a file instead of Kafka. Each time every event is in
 # Kafka once for a read_committed reader.
