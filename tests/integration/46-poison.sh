@@ -14,6 +14,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/load.sh
 
 # the brokers take less than the library sends
+supervisor=
 line_own kafka=--set=message.max.bytes=60000
 line_begin pg zk kafka
 line_database DB
