@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "worker/kafka_internal.h"
 
-enum { HEADER_BYTES = 64 };
+enum { HEADER_BYTES = 64, SOCKET_TIMEOUT_MS = 30000 };
 
 struct property {
 	const char *name;
@@ -30,7 +30,7 @@ static const struct property defaults[] = {
 	{ "queue.buffering.max.kbytes", "65536" },
 	{ "socket.nagle.disable", "true" },
 	{ "socket.keepalive.enable", "true" },
-	{ "socket.timeout.ms", "30000" },
+	{ "socket.timeout.ms", "30000" }, /* SOCKET_TIMEOUT_MS */
 	{ "reconnect.backoff.ms", "50" },
 	{ "reconnect.backoff.max.ms", "1000" },
 	{ "log.connection.close", "false" },
@@ -200,6 +200,18 @@ static uint64_t get_number(const rd_kafka_conf_t *conf, const char *name, uint64
 	return strtoull(text, NULL, 10);
 }
 
+/* The library refuses a request that may outlive a transaction; who shortens the latter need not know. */
+static int fit_socket_timeout(rd_kafka_conf_t *conf, struct pgs_err *reterr)
+{
+	const uint64_t transaction_ms = get_number(conf, "transaction.timeout.ms", 60000);
+	char text[24];
+	if (get_number(conf, "socket.timeout.ms", 0) != SOCKET_TIMEOUT_MS ||
+	    transaction_ms >= SOCKET_TIMEOUT_MS)
+		return 0;
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)transaction_ms);
+	return set_property(conf, "socket.timeout.ms", text, reterr);
+}
+
 static int fill(struct kafka_sink *k, enum kafka_role role, rd_kafka_conf_t *conf,
 		struct pgs_err *reterr)
 {
@@ -217,7 +229,7 @@ static int fill(struct kafka_sink *k, enum kafka_role role, rd_kafka_conf_t *con
 	const struct assignment_credential *file = assignment_credential(a, name);
 	if (!file)
 		file = assignment_credential(a, "kafka");
-	if (file && set_credentials(conf, file, reterr))
+	if ((file && set_credentials(conf, file, reterr)) || fit_socket_timeout(conf, reterr))
 		return -1;
 	rd_kafka_conf_set_opaque(conf, k);
 	rd_kafka_conf_set_log_cb(conf, on_log);
@@ -238,8 +250,8 @@ static int fill(struct kafka_sink *k, enum kafka_role role, rd_kafka_conf_t *con
 	return 0;
 }
 
-int kafka_conf_new(struct kafka_sink *k, enum kafka_role role, rd_kafka_conf_t **ret,
-		   struct pgs_err *reterr)
+static int kafka_conf_new(struct kafka_sink *k, enum kafka_role role, rd_kafka_conf_t **ret,
+			  struct pgs_err *reterr)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	if (fill(k, role, conf, reterr)) {

@@ -56,8 +56,6 @@ enum kafka_role {
 };
 
 /* kafka_conf.c: our settings, the set's properties, the credential file; and the callbacks. */
-int kafka_conf_new(struct kafka_sink *k, enum kafka_role role, rd_kafka_conf_t **ret,
-		   struct pgs_err *reterr) PGS_MUST_CHECK;
 int kafka_handle_new(struct kafka_sink *k, enum kafka_role role, rd_kafka_t **ret,
 		     struct pgs_err *reterr) PGS_MUST_CHECK;
 

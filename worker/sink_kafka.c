@@ -395,10 +395,11 @@ void sink_kafka_set_node(struct sink *sink, const char *node)
 int sink_kafka_check_properties(struct sink *sink, struct pgs_err *reterr)
 {
 	struct kafka_sink *k = self(sink);
-	rd_kafka_conf_t *conf = NULL;
+	rd_kafka_t *rk = NULL;
 	sink_kafka_set_node(sink, "check");
-	if (kafka_conf_new(k, KAFKA_PRODUCER, &conf, reterr))
+	/* Only a handle tells whether they fit together. */
+	if (kafka_handle_new(k, KAFKA_PRODUCER, &rk, reterr))
 		return -1;
-	rd_kafka_conf_destroy(conf);
+	rd_kafka_destroy(rk);
 	return 0;
 }
