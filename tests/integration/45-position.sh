@@ -145,6 +145,13 @@ pgshoveld_stop "$supervisor"
 start
 put 402
 ok 'a restart afterwards goes on' wait_for 40 is_there 402
+
+# ---- under a relay that works: it is ended, and begins where it was told to
+run pgshovel set position shop --reset --from now --yes
+is "$RC" 0 'reset while the relay works' || diag "$ERR"
+put 403
+ok 'it goes on by itself' wait_for 40 is_there 403
+is "$(sent 402) $(sent 403)" '1 1' 'from where it was told to'
 pgshoveld_stop "$supervisor"
 is $? 0 'the supervisor ends by SIGTERM'
 tap_done
