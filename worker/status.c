@@ -10,6 +10,8 @@
 #include "common/clock.h"
 #include "worker/wait.h"
 
+enum { STALLED_AFTER_US = 60 * 1000 * 1000 };
+
 void status_init(struct status *st, int wake_fd)
 {
 	*st = (struct status){ .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -48,6 +50,7 @@ static void state_locked(struct status *st, enum ctl_state state, const char *te
 	}
 	if (st->state != state) {
 		st->state = state;
+		st->moved_us = pgs_now_us();
 		st->changed = true;
 	}
 	if (state != CTL_STATE_STARTING && !st->judged) {
@@ -80,6 +83,7 @@ void status_sent(struct status *st, uint64_t events, uint64_t ev_time_us, uint64
 	lock(st);
 	st->events += events;
 	st->transactions++;
+	st->moved_us = pgs_now_us();
 	st->delivered_ev_time_us = ev_time_us;
 	st->lag_us[1] = read_wall_us > ev_time_us ? read_wall_us - ev_time_us : 0;
 	st->lag_us[2] = acked_wall_us > read_wall_us ? acked_wall_us - read_wall_us : 0;
@@ -99,11 +103,21 @@ void status_queue(struct status *st, uint64_t events, uint64_t age_us, bool tick
 	unlock(st);
 }
 
+/* Events wait: in the queue, as last counted, or in hand. */
+static bool stalled_locked(const struct status *st, uint64_t now)
+{
+	const bool in_hand = st->phase == CTL_PHASE_ENCODE || st->phase == CTL_PHASE_FLUSH ||
+			     st->phase == CTL_PHASE_COMMIT;
+	return st->state == CTL_STATE_WORKING && (in_hand || st->queue_events) &&
+	       now - st->moved_us >= STALLED_AFTER_US;
+}
+
 void status_beat(struct status *st, struct ctl_msg *ret)
 {
 	*ret = (struct ctl_msg){ .type = CTL_BEAT, .format = CTL_FORMAT };
 	lock(st);
-	ret->u.beat.state = (uint8_t)st->state;
+	const uint64_t now = pgs_now_us();
+	ret->u.beat.state = (uint8_t)(stalled_locked(st, now) ? CTL_STATE_STALLED : st->state);
 	ret->u.beat.phase = (uint8_t)st->phase;
 	ret->u.beat.ticker_silent = st->ticker_silent;
 	ret->u.beat.events = st->events;
@@ -112,7 +126,7 @@ void status_beat(struct status *st, struct ctl_msg *ret)
 	ret->u.beat.queue_age_us = st->queue_age_us;
 	ret->u.beat.delivered_ev_time_us = st->delivered_ev_time_us;
 	memcpy(ret->u.beat.lag_us, st->lag_us, sizeof(st->lag_us));
-	ret->u.beat.phase_age_us = pgs_now_us() - st->phase_since_us;
+	ret->u.beat.phase_age_us = now - st->phase_since_us;
 	(void)snprintf(ret->u.beat.text, sizeof(ret->u.beat.text), "%s",
 		       st->text); /* equal sizes */
 	st->changed = false;

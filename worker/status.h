@@ -26,6 +26,7 @@ struct status {
 	bool judged; /* START has ended once, either way */
 	bool changed; /* since the reader looked last */
 	uint64_t phase_since_us;
+	uint64_t moved_us; /* began to work, or committed */
 	bool ticker_silent;
 	uint64_t events;
 	uint64_t transactions;
@@ -49,7 +50,10 @@ void status_sent(struct status *st, uint64_t events, uint64_t ev_time_us, uint64
 		 uint64_t acked_wall_us);
 void status_queue(struct status *st, uint64_t events, uint64_t age_us, bool ticker_silent);
 
-/* Fill the beat of one source; everything but `source`, `n_sources` and `database`. */
+/*
+ * Fill the beat of one source; everything but `source`, `n_sources` and `database`. A source that works is said
+ * to be stalled when events wait and nothing was committed for 60 s.
+ */
 void status_beat(struct status *st, struct ctl_msg *ret);
 
 /* The owner's token, which the supervisor may replace while sources run. */
