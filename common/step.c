@@ -62,6 +62,14 @@ void pgs_step(const char *label)
 	(void)raise(SIGSTOP); /* cannot fail for a valid signal */
 }
 
+unsigned long pgs_test_number(const char *name, unsigned long usual)
+{
+	const char *text = getenv(name);
+	const unsigned long number = text ? strtoul(text, NULL, 10) : 0;
+
+	return number ? number : usual;
+}
+
 #else
 
 /* ISO C wants a declaration in every translation unit. */

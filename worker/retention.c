@@ -256,6 +256,12 @@ static int watch_ticker(struct retention *r, const struct source *s, const struc
 	return r->silent && v->may_tick ? tick_ourselves(r, s, now, reterr) : 0;
 }
 
+/* Tests have less patience. */
+static uint64_t check_seconds(void)
+{
+	return PGS_TEST_NUMBER("PGSHOVEL_CHECK_SECONDS", CHECK_SECONDS);
+}
+
 /* Once a minute: DROP + CREATE, disabled triggers, new leaves, functions changed by hand. */
 static int check_capture(struct retention *r, const struct source *s, uint64_t now,
 			 struct pgs_err *reterr)
@@ -272,7 +278,7 @@ static int check_capture(struct retention *r, const struct source *s, uint64_t n
 		return -1;
 	const int n = PQntuples(res);
 	r->problems = n ? r->problems + 1 : 0;
-	r->next_check_us = now + (n ? RECHECK_SECONDS : CHECK_SECONDS) * SECOND;
+	r->next_check_us = now + (n ? RECHECK_SECONDS : check_seconds()) * SECOND;
 	if (r->problems < 2)
 		return 0;
 	char more[48] = "";
