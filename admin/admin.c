@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "admin/credentials.h"
+#include "common/credentials.h"
 #include "common/clock.h"
 #include "common/zpath.h"
 
@@ -51,19 +51,8 @@ static int open_client(struct admin *a, struct pgs_err *reterr)
 
 int admin_connect(struct admin *a, struct pgs_err *reterr)
 {
-	PGS_CLEANUP(credentials_freep) char *text = NULL;
-	size_t len;
-
-	if (credentials_read(a->options.credentials_dir, "zookeeper", &text, &len, reterr) < 0)
+	if (credentials_read_zookeeper(a->options.credentials_dir, &a->digest, reterr) < 0)
 		return -1;
-	if (text) {
-		text[strcspn(text, "\r\n")] = '\0';
-		if (!strchr(text, ':'))
-			return pgs_err_set(
-				reterr, PGS_ERR_CONFIG, "",
-				"credentials file \"zookeeper\" must hold one line user:password");
-		a->digest = PGS_STEAL(text);
-	}
 	return open_client(a, reterr);
 }
 

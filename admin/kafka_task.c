@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "admin/credentials.h"
+#include "common/credentials.h"
 #include "common/assignment.h"
 #include "common/clock.h"
 

@@ -132,7 +132,7 @@ static int reload(struct supervisor *sup, struct pgs_err *reterr)
 
 	if (config_read(sup->argc, sup->argv, &fresh, &usage, reterr) < 0)
 		return -1;
-	int r = credentials_read(fresh.credentials_dir, &credentials, reterr);
+	int r = credentials_load(fresh.credentials_dir, &credentials, reterr);
 	if (r == 0)
 		r = config_take_reloadable(&sup->config, &fresh, reterr);
 	config_done(&fresh);
@@ -295,7 +295,7 @@ static int open_all(struct supervisor *sup, struct pgs_err *reterr)
 	struct zk_params params = {
 		.hosts = sup->config.zookeeper_hosts,
 		.session_timeout_us = sup->config.session_timeout_us,
-		.digest = credentials_zookeeper(&sup->credentials),
+		.digest = sup->credentials.zookeeper,
 		.on_session = on_session,
 		.on_watch = on_watch,
 		.ctx = sup,

@@ -38,7 +38,7 @@ static int run(struct supervisor *sup)
 		return PGS_EXIT_OK;
 	}
 	pgs_log_set_level(config_log_level(&sup->config));
-	if (credentials_read(sup->config.credentials_dir, &sup->credentials, &err) < 0) {
+	if (credentials_load(sup->config.credentials_dir, &sup->credentials, &err) < 0) {
 		pgs_log(PGS_LOG_ERR, NULL, "%s", err.msg);
 		return PGS_EXIT_CONFIG;
 	}

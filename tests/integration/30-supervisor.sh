@@ -125,20 +125,20 @@ ok 'and counted' said a 'set=strange the worker .* sent .*; ignoring this'
 put silent silent
 ok 'a worker without a sign of life is killed' said a 'set=silent killing worker .*: no sign of life'
 ok 'and started again' at_least 2 start silent
-z delete "/$CLUSTER/sets/silent"
+z remove "/$CLUSTER/sets/silent"
 put ignore ignore
 put stubborn stubborn
 ok 'a worker that ignores STOP' up stubborn
 STUBBORN=$(worker_of stubborn)
 ok 'a worker that ignores everything' up ignore
 IGNORE=$(worker_of ignore)
-z delete "/$CLUSTER/sets/stubborn"
-z delete "/$CLUSTER/sets/ignore"
-z delete "/$CLUSTER/sets/flood"
+z remove "/$CLUSTER/sets/stubborn"
+z remove "/$CLUSTER/sets/ignore"
+z remove "/$CLUSTER/sets/flood"
 
 # ---- drop
 
-z delete "/$CLUSTER/sets/two"
+z remove "/$CLUSTER/sets/two"
 ok 'a dropped set: its worker is told to stop' at_least 1 stop two
 ok 'and is gone' wait_for 10 dead "$TWO"
 no_lock() { [ "$(z list "/$CLUSTER/locks" | grep -cx "$1")" = 0 ]; }
@@ -173,7 +173,7 @@ ok 'a new worker' at_least 6 start one
 like "$(grep '^start set=one' "$W" | tail -n 1)" 'credentials=2 ' 'has the new credentials'
 truncate -s 100000 "$T/credentials/kafka.one"
 kill -HUP "$PID_a"
-ok 'a reload that fails is told' said a 'could not reload: credential .*; keeping what was'
+ok 'a reload that fails is told' said a 'could not reload: credentials file .*; keeping what was'
 put one ok-6
 ok 'another worker' at_least 7 start one
 like "$(grep '^start set=one' "$W" | tail -n 1)" 'credentials=2 ' 'has those from before'
@@ -204,7 +204,7 @@ like "$ERR" 'sample.conf:[0-9]+: .*no_such_key' 'with file, line and key'
 
 # ---- one set by hand
 
-for set in late crash early zero fenced park strange; do z delete "/$CLUSTER/sets/$set"; done
+for set in late crash early zero fenced park strange; do z remove "/$CLUSTER/sets/$set"; done
 run timeout 20 pgshoveld --set nosuch --relay "$BUILD/tests/worker"
 is "$RC" 78 'an unknown set: exit 78'
 is "$(grep -c 'set "nosuch" does not exist in cluster' <<< "$ERR")" 1 'and one line that says so'
@@ -232,7 +232,7 @@ is "$RC" 0 'with 0'
 kill -TERM "$PID_hand"
 ends "$PID_hand" 10; ok 'the owner ends' dead "$PID_hand"
 ok 'and the one that waited takes over' at_least 10 start one
-z delete "/$CLUSTER/sets/one"
+z remove "/$CLUSTER/sets/one"
 ends "$PID_other" 10; ok 'a drop ends it' dead "$PID_other"
 is "$RC" 0 'with 0'
 put one exit78

@@ -1,16 +1,14 @@
 /*
  * tests/unit/test_slots.c
- *    The table of slots: order, finding, removing; staleness; forgiveness; the credentials folder.
+ *    The table of slots: order, finding, removing; staleness; forgiveness.
  */
 #include <check.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "supervisor/credentials.h"
 #include "supervisor/slots.h"
+#include "tests/unit/runner.h"
 
 START_TEST(sorted_and_found)
 {
@@ -98,91 +96,13 @@ START_TEST(forgiveness)
 }
 END_TEST
 
-static char folder[] = "/tmp/pgshovel-credentials.XXXXXX";
-
-static void put(const char *name, const char *text, size_t n)
-{
-	char path[256];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq((int)write(fd, text, n), (int)n);
-	(void)close(fd);
-}
-
-static void take_away(const char *name)
-{
-	char path[256];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-	(void)remove(path);
-}
-
-START_TEST(credentials_of_a_set)
-{
-	struct credentials credentials;
-	struct assignment_credential list[3];
-	struct pgs_err err;
-	size_t n;
-
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	put("pgpass", "*:*:*:*:secret\n", 15);
-	put("kafka", "sasl.password=a\n", 16);
-	put("kafka.one", "sasl.password=b\n", 16);
-	put("kafka.NotASet", "x", 1);
-	put("zookeeper", "user:word\n", 10);
-	put("unrelated", "x", 1);
-	ck_assert_int_eq(credentials_read(folder, &credentials, &err), 0);
-	ck_assert_uint_eq(credentials.n, 4);
-	ck_assert_str_eq(credentials_zookeeper(&credentials), "user:word");
-	credentials_for_set(&credentials, "one", list, &n);
-	ck_assert_uint_eq(n, 3);
-	ck_assert_str_eq(list[2].name, "kafka.one");
-	ck_assert_str_eq(list[2].data, "sasl.password=b\n");
-	ck_assert_uint_eq(list[2].len, 16);
-	credentials_for_set(&credentials, "two", list, &n);
-	ck_assert_uint_eq(n, 2); /* another set's secret is not handed out */
-	credentials_done(&credentials);
-
-	char *big = calloc(1, CREDENTIALS_MAX_BYTES + 1);
-	memset(big, 'a', CREDENTIALS_MAX_BYTES + 1);
-	put("kafka", big, CREDENTIALS_MAX_BYTES);
-	ck_assert_int_eq(credentials_read(folder, &credentials, &err), 0);
-	credentials_done(&credentials);
-	put("kafka", big, CREDENTIALS_MAX_BYTES + 1);
-	ck_assert_int_eq(credentials_read(folder, &credentials, &err), -1);
-	ck_assert_int_eq(err.cls, PGS_ERR_CONFIG);
-	put("kafka", "a\0b", 3);
-	ck_assert_int_eq(credentials_read(folder, &credentials, &err), -1);
-	free(big);
-
-	static const char *const names[] = { "pgpass",        "kafka",     "kafka.one",
-					     "kafka.NotASet", "zookeeper", "unrelated" };
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		take_away(names[i]);
-	ck_assert_int_eq(rmdir(folder), 0);
-	ck_assert_int_eq(credentials_read(folder, &credentials, &err), -1);
-	ck_assert_int_eq(credentials_read(NULL, &credentials, &err), 0);
-	ck_assert_ptr_null(credentials_zookeeper(&credentials));
-	credentials_done(&credentials);
-}
-END_TEST
-
 int main(void)
 {
-	Suite *suite = suite_create("slots");
 	TCase *tcase = tcase_create("table");
 
 	tcase_add_test(tcase, sorted_and_found);
 	tcase_add_test(tcase, addresses_stay);
 	tcase_add_test(tcase, stale_by_version_or_rollout);
 	tcase_add_test(tcase, forgiveness);
-	tcase_add_test(tcase, credentials_of_a_set);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("slots", tcase);
 }
