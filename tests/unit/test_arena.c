@@ -11,6 +11,7 @@
 
 #include "common/arena.h"
 #include "tests/unit/fail_alloc.h"
+#include "tests/unit/runner.h"
 
 /* One assertion for many bytes: each assertion of libcheck writes to its parent. */
 static size_t count_bytes(const unsigned char *bytes, size_t n, size_t value)
@@ -143,10 +144,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("arena");
 	TCase *tc = tcase_create("arena");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, pieces_are_zeroed_aligned_and_apart);
 	tcase_add_test(tc, ceiling_is_exact);
@@ -154,9 +152,5 @@ int main(void)
 	tcase_add_test(tc, memory_that_ends);
 	tcase_add_test(tc, copies);
 	tcase_add_test(tc, reset_keeps_little);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("arena", tc);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/assignment.h"
+#include "tests/unit/runner.h"
 
 #define ID     "0123456789abcdef0123456789abcdef"
 #define DIGEST "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae" /* of "foo" */
@@ -200,20 +201,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("assignment");
 	TCase *tcase = tcase_create("assignment");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, there_and_back);
 	tcase_add_test(tcase, other_outputs);
 	tcase_add_test(tcase, refused);
 	tcase_add_test(tcase, cut_anywhere);
 	tcase_add_test(tcase, newline_in_value);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("assignment", tcase);
 }

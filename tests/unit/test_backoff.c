@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/backoff.h"
+#include "tests/unit/runner.h"
 
 START_TEST(doubles_up_to_the_cap)
 {
@@ -56,17 +57,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("backoff");
 	TCase *tc = tcase_create("backoff");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, doubles_up_to_the_cap);
 	tcase_add_test(tc, reset_starts_anew);
 	tcase_add_test(tc, absurd_numbers_do_not_wrap);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("backoff", tc);
 }

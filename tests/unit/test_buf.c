@@ -12,6 +12,7 @@
 
 #include "common/buf.h"
 #include "tests/unit/fail_alloc.h"
+#include "tests/unit/runner.h"
 
 START_TEST(grows_and_is_terminated)
 {
@@ -189,10 +190,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("buf");
 	TCase *tc = tcase_create("buf");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, grows_and_is_terminated);
 	tcase_add_test(tc, ceiling_is_exact);
@@ -203,9 +201,5 @@ int main(void)
 	tcase_add_test(tc, hex_and_printf);
 	tcase_add_test(tc, zero_bytes_are_bytes);
 	tcase_add_test(tc, steal_hands_over);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("buf", tc);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/lib/checker.h"
+#include "tests/unit/runner.h"
 
 static char found[8192];
 static struct checker *checker;
@@ -358,10 +359,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("checker");
 	TCase *tcase = tcase_create("checker");
-	SRunner *runner = srunner_create(suite);
-	int n_failed;
 
 	tcase_add_checked_fixture(tcase, NULL, teardown);
 	tcase_add_test(tcase, good_stream_has_no_problem);
@@ -382,9 +380,5 @@ int main(void)
 	tcase_add_test(tcase, changed_set);
 	tcase_add_test(tcase, repeats_are_allowed_when_said);
 	tcase_add_test(tcase, broken_envelopes);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed ? 1 : 0;
+	return runner_run("checker", tcase);
 }

@@ -11,6 +11,7 @@
 
 #include "admin/admin.h"
 #include "admin/cli.h"
+#include "tests/unit/runner.h"
 
 static char *slurp(const char *path)
 {
@@ -190,7 +191,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("cli");
 	TCase *tc = tcase_create("cli");
 
 	tcase_add_test(tc, help_of_the_program);
@@ -202,10 +202,5 @@ int main(void)
 	tcase_add_test(tc, options_belong_to_commands);
 	tcase_add_test(tc, tables_are_whole);
 	tcase_add_test(tc, versions_compare_by_number);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return runner_run("cli", tc);
 }

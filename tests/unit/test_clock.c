@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "tests/unit/runner.h"
 
 START_TEST(real_clocks_run)
 {
@@ -46,17 +47,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("clock");
 	TCase *tc = tcase_create("clock");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, real_clocks_run);
 	tcase_add_test(tc, fake_clocks_stand);
 	tcase_add_test(tc, rounded_up_and_bounded);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("clock", tc);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/unit/runner.h"
 #include "worker/encode.h"
 
 struct line {
@@ -461,8 +462,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("encode");
 	TCase *tc = tcase_create("encode");
+
 	tcase_add_test(tc, test_murmur);
 	tcase_add_test(tc, test_strings);
 	tcase_add_test(tc, test_numbers);
@@ -472,10 +473,5 @@ int main(void)
 	tcase_add_test(tc, test_flat_and_single);
 	tcase_add_test(tc, test_limits);
 	tcase_add_test(tc, test_without_key);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("encode", tc);
 }

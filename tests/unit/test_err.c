@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "tests/unit/runner.h"
 
 START_TEST(set_fills_everything)
 {
@@ -107,10 +108,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("err");
 	TCase *tc = tcase_create("err");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, set_fills_everything);
 	tcase_add_test(tc, null_error_is_allowed);
@@ -120,9 +118,5 @@ int main(void)
 	tcase_add_test(tc, prefix_keeps_class_and_code);
 	tcase_add_test(tc, arguments_may_point_into_the_error);
 	tcase_add_test(tc, classes_have_exit_codes_and_names);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("err", tc);
 }

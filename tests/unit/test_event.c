@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "tests/unit/runner.h"
 #include "worker/event.h"
 
 struct tuple {
@@ -207,17 +208,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("event");
 	TCase *tc = tcase_create("event");
+
 	tcase_add_test(tc, test_copy_good);
 	tcase_add_test(tc, test_copy_trailer);
 	tcase_add_test(tc, test_copy_bad);
 	tcase_add_test(tc, test_split_good);
 	tcase_add_test(tc, test_split_bad);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("event", tc);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/unit/runner.h"
 #include "worker/encode.h"
 
 #define GOLDEN "tests/golden/debezium/"
@@ -635,16 +636,11 @@ static void tear_down(void)
 
 int main(void)
 {
-	Suite *suite = suite_create("golden");
 	TCase *tc = tcase_create("debezium");
+
 	tcase_add_unchecked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_types);
 	tcase_add_test(tc, test_envelopes);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("golden", tc);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "tests/unit/runner.h"
 
 static struct {
 	unsigned n;
@@ -129,10 +130,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("log");
 	TCase *tc = tcase_create("log");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tc, open_sink, NULL);
 	tcase_add_test(tc, levels_pass_or_not);
@@ -141,9 +139,5 @@ int main(void)
 	tcase_add_test(tc, errno_is_kept);
 	tcase_add_test(tc, priority_when_not_a_terminal);
 	tcase_add_test(tc, limit_counts_what_it_holds_back);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("log", tc);
 }

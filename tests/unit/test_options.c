@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/options.h"
+#include "tests/unit/runner.h"
 
 struct target {
 	char *hosts;
@@ -319,10 +320,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("options");
 	TCase *tc = tcase_create("options");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, defaults);
@@ -336,9 +334,5 @@ int main(void)
 	tcase_add_test(tc, wrong_tables_are_bugs);
 	tcase_add_test(tc, help);
 	tcase_add_test(tc, mdoc);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("options", tc);
 }

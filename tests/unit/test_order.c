@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/runner.h"
 #include "worker/order.h"
 
 #define LEN(a) PGS_ARRAY_LEN(a)
@@ -199,8 +200,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("order");
 	TCase *tcase = tcase_create("all");
+
 	tcase_set_timeout(tcase, 20);
 	tcase_add_test(tcase, test_by_id);
 	tcase_add_test(tcase, test_by_transaction);
@@ -210,10 +211,5 @@ int main(void)
 	tcase_add_test(tcase, test_key_change);
 	tcase_add_test(tcase, test_other_transactions_stay);
 	tcase_add_test(tcase, test_chain_is_quick);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return runner_run("order", tcase);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/parse.h"
+#include "tests/unit/runner.h"
 
 static void number_ok(const char *text, int64_t want)
 {
@@ -174,19 +175,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("parse");
 	TCase *tc = tcase_create("parse");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, numbers);
 	tcase_add_test(tc, message_names_text_and_range);
 	tcase_add_test(tc, durations);
 	tcase_add_test(tc, sizes);
 	tcase_add_test(tc, names);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("parse", tc);
 }

@@ -11,6 +11,7 @@
 #include "common/buf.h"
 #include "common/pg.h"
 #include "common/pg_text.h"
+#include "tests/unit/runner.h"
 
 START_TEST(sqlstate_classes)
 {
@@ -147,10 +148,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("pg");
 	TCase *tc = tcase_create("pg");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, sqlstate_classes);
 	tcase_add_test(tc, connect_errors);
@@ -158,9 +156,5 @@ int main(void)
 	tcase_add_test(tc, connect_refuses_bad_conninfo_without_quoting_it);
 	tcase_add_test(tc, connect_refused_is_retry);
 	tcase_add_test(tc, quoting);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("pg", tc);
 }

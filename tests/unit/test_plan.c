@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "admin/plan.h"
+#include "tests/unit/runner.h"
 
 static const char two_tables[] =
 	"databases = ( { name = \"main\"; conninfo = \"host=h dbname=d\"; } );\n"
@@ -473,7 +474,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("plan");
 	TCase *tc = tcase_create("plan");
 
 	tcase_add_test(tc, create_makes_triggers_before_and_functions_inside);
@@ -487,10 +487,5 @@ int main(void)
 	tcase_add_test(tc, one_database_twice);
 	tcase_add_test(tc, topics_of_other_sets);
 	tcase_add_test(tc, the_plan_is_printed_by_phase);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return runner_run("plan", tc);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/runner.h"
 #include "worker/position.h"
 
 START_TEST(test_record)
@@ -301,8 +302,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("position");
 	TCase *tcase = tcase_create("all");
+
 	tcase_add_test(tcase, test_record);
 	tcase_add_test(tcase, test_lives_without_alarm);
 	tcase_add_test(tcase, test_dropped_and_created);
@@ -311,10 +312,5 @@ int main(void)
 	tcase_add_test(tcase, test_failover_that_lost);
 	tcase_add_test(tcase, test_topic_gone);
 	tcase_add_test(tcase, test_other_source);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return runner_run("position", tcase);
 }

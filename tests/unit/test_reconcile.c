@@ -11,6 +11,7 @@
 
 #include "common/exitcode.h"
 #include "supervisor/reconcile.h"
+#include "tests/unit/runner.h"
 
 /*
  * One letter for each combination, bit 0 of the position = due, 1 = stale, 2 = touched, 3 = may start.
@@ -152,17 +153,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("reconcile");
 	TCase *tcase = tcase_create("table");
 
 	tcase_add_loop_test(tcase, every_row, 0, (int)(sizeof(rows) / sizeof(rows[0])));
 	tcase_add_test(tcase, every_pair_is_in_the_table);
 	tcase_add_test(tcase, exits);
 	tcase_add_test(tcase, only_reading_and_encoding_are_killed);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("reconcile", tcase);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "admin/recover.h"
+#include "tests/unit/runner.h"
 
 /* The rule, written a second time and differently: by cases, not by order. */
 static enum recover_verdict expected(const struct recover_facts *f)
@@ -80,17 +81,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("recover");
 	TCase *tc = tcase_create("recover");
 
 	tcase_add_test(tc, every_combination);
 	tcase_add_test(tc, a_committed_database_overrules_an_abort);
 	tcase_add_test(tc, a_decision_needs_no_database);
 	tcase_add_test(tc, nothing_is_decided_behind_the_back_of_a_database);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return runner_run("recover", tc);
 }

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "tests/unit/runner.h"
 #include "worker/relation.h"
 
 static struct relation *make(const char *columns, struct pgs_err *err)
@@ -94,15 +95,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("relation");
 	TCase *tc = tcase_create("relation");
+
 	tcase_add_test(tc, test_good);
 	tcase_add_test(tc, test_without_key);
 	tcase_add_test(tc, test_bad);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("relation", tc);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/setdoc.h"
+#include "tests/unit/runner.h"
 
 #define DB "databases = ( { name = \"main\"; conninfo = \"host=db1\"; } );\n"
 #define TB "tables = ( { name = \"a\"; } );\n"
@@ -458,10 +459,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("setdoc");
 	TCase *tcase = tcase_create("setdoc");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, example_values);
 	tcase_add_test(tcase, defaults);
@@ -475,10 +473,5 @@ int main(void)
 	tcase_add_test(tcase, lock_key);
 	tcase_add_test(tcase, load_file);
 	tcase_add_test(tcase, manual_has_every_key);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("setdoc", tcase);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/setdoc.h"
+#include "tests/unit/runner.h"
 
 #define DB "databases = ( { name = \"main\"; conninfo = \"host=db1\"; } );\n"
 #define TB "tables = ( { name = \"a\"; } );\n"
@@ -479,10 +480,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("setdoc_refused");
 	TCase *tcase = tcase_create("refused");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, syntax_refused);
 	tcase_add_test(tcase, types_refused);
@@ -494,10 +492,5 @@ int main(void)
 	tcase_add_test(tcase, too_large);
 	tcase_add_test(tcase, canonical_too_large);
 	tcase_add_test(tcase, no_file);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("setdoc_refused", tcase);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/runner.h"
 #include "worker/snapshot.h"
 
 static struct snapshot parsed(const char *text)
@@ -119,16 +120,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("snapshot");
 	TCase *tcase = tcase_create("all");
+
 	tcase_add_test(tcase, test_parse);
 	tcase_add_test(tcase, test_visible);
 	tcase_add_test(tcase, test_contains);
 	tcase_add_test(tcase, test_window_sql);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return runner_run("snapshot", tcase);
 }

@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/zk_internal.h"
+#include "tests/unit/runner.h"
 
 START_TEST(hosts_that_are_valid)
 {
@@ -218,7 +219,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("zk");
 	TCase *tcase = tcase_create("without a server");
 
 	tcase_set_timeout(tcase, 30);
@@ -231,10 +231,5 @@ int main(void)
 	tcase_add_test(tcase, pause_is_kept);
 	tcase_add_test(tcase, answered_once_at_close);
 	tcase_add_test(tcase, too_large);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("zk", tcase);
 }

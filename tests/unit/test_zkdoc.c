@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/zkdoc.h"
+#include "tests/unit/runner.h"
 
 #define ID     "0123456789abcdef0123456789abcdef"
 #define DIGEST "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae" /* of "foo" */
@@ -291,10 +292,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("zkdoc");
 	TCase *tcase = tcase_create("zkdoc");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, cluster_there_and_back);
 	tcase_add_test(tcase, cluster_refused);
@@ -304,10 +302,5 @@ int main(void)
 	tcase_add_test(tcase, intent_refused);
 	tcase_add_test(tcase, new_ids);
 	tcase_add_test(tcase, json_strings);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("zkdoc", tcase);
 }

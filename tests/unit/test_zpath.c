@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/zpath.h"
+#include "tests/unit/runner.h"
 
 START_TEST(paths)
 {
@@ -66,18 +67,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("zpath");
 	TCase *tcase = tcase_create("zpath");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, paths);
 	tcase_add_test(tcase, longest_names);
 	tcase_add_test(tcase, host_names);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return runner_run("zpath", tcase);
 }
