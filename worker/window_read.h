@@ -47,7 +47,8 @@ int read_now(struct source *s, struct snapshot *ret, uint64_t *ret_lsn,
 	     struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /* The largest ev_id of a transaction. */
-int read_transaction_end(struct source *s, int64_t txid, int64_t *ret, struct pgs_err *reterr) PGS_MUST_CHECK;
+int read_transaction_end(struct source *s, int64_t txid, int64_t *ret,
+			 struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /*
  * Start COPY of the window on the bulk session: as the heap gives it, or ordered by ev_id, or whole

@@ -23,7 +23,6 @@ set_file one "$P" "$DB" acc marks.mark > "$T/one.pgshovel"
 ok 'cluster initialize' pgshovel cluster initialize
 ok 'set create' pgshovel set create one "$T/one.pgshovel"
 pgshovel set inspect one > "$T/document" 2> /dev/null
-schema="\"pgshovel_$CLUSTER\""
 spawn=0 relay=0 driver=0
 
 relay_start() { # [OPTION…]: a newer owner each time
