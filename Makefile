@@ -236,7 +236,7 @@ demo:
 	tests/lib/deps.sh
 	@$(MAKE) MODE=release run-demo
 
-run-demo: all tests
+run-demo: all $(BUILD)/tests/consume
 	@BUILD=$(abspath $(BUILD)) tests/demo
 
 bench:
