@@ -323,16 +323,18 @@ static bool same_where_known(struct piece a, struct piece b)
 	return common > 0;
 }
 
-static size_t n_members(struct piece object)
+static bool same_names(struct piece a, struct piece b)
 {
 	struct piece name;
+	struct piece other;
 	struct piece value;
 	size_t pos = 0;
-	size_t n = 0;
+	size_t at = 0;
 
-	while (piece_next(object, &pos, &name, &value))
-		n++;
-	return n;
+	while (piece_next(a, &pos, &name, &value))
+		if (!piece_next(b, &at, &other, &value) || !piece_equal(name, other))
+			return false;
+	return !piece_next(b, &at, &other, &value);
 }
 
 static bool chained(struct piece last, struct piece before)
@@ -341,8 +343,8 @@ static bool chained(struct piece last, struct piece before)
 		return true;
 	if (!last.ptr || !before.ptr)
 		return false;
-	/* Another number of columns: the set was changed between the two. */
-	return n_members(last) != n_members(before) && same_where_known(last, before);
+	/* Other columns: the set or the table was changed between the two. */
+	return !same_names(last, before) && same_where_known(last, before);
 }
 
 /* ---- rules ---- */

@@ -304,8 +304,12 @@ START_TEST(changed_set)
 	FEED(.op = 'c', .key = 1, .after = ",\"v\":1,\"w\":2", .txid = 1, .ev_id = 1);
 	FEED(.op = 'u', .key = 1, .before = ",\"v\":1", .after = ",\"v\":2", .txid = 2, .ev_id = 2);
 	ck_assert_str_eq(found, "");
-	FEED(.op = 'u', .key = 1, .before = ",\"v\":1,\"w\":2", .after = ",\"v\":3", .txid = 3,
+	/* as many, one renamed */
+	FEED(.op = 'u', .key = 1, .before = ",\"x\":2", .after = ",\"x\":3,\"w\":1", .txid = 3,
 	     .ev_id = 3);
+	ck_assert_str_eq(found, "");
+	FEED(.op = 'u', .key = 1, .before = ",\"x\":2,\"w\":1", .after = ",\"v\":3", .txid = 4,
+	     .ev_id = 4);
 	ck_assert_ptr_nonnull(strstr(found, "chain: "));
 }
 END_TEST
