@@ -140,7 +140,8 @@ bool pgs_cluster_name_ok(const char *name)
 	for (size_t i = 1; i < len; i++)
 		if (!lower(name[i]) && !digit(name[i]))
 			return false;
-	return true;
+	/* "/zookeeper" is ZooKeeper's own node: our nodes would lie among its quotas and configuration */
+	return strcmp(name, "zookeeper") != 0;
 }
 
 bool pgs_set_name_ok(const char *name)

@@ -22,7 +22,7 @@ int pgs_parse_duration_us(const char *text, uint64_t min_us, uint64_t max_us, ui
 int pgs_parse_size_bytes(const char *text, uint64_t min, uint64_t max, uint64_t *ret_bytes,
 			 struct pgs_err *reterr) PGS_MUST_CHECK;
 
-/* Cluster: [a-z][a-z0-9]{0,23}. Set: [a-z][a-z0-9_]{0,23} without "__" and without an edge "_". */
+/* Cluster: [a-z][a-z0-9]{0,23}, but not "zookeeper". Set: [a-z][a-z0-9_]{0,23} without "__" and without an edge "_". */
 bool pgs_cluster_name_ok(const char *name);
 bool pgs_set_name_ok(const char *name);
 

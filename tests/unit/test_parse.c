@@ -170,6 +170,10 @@ START_TEST(names)
 	}
 	ck_assert(pgs_set_name_ok("a_b_1"));
 	ck_assert(!pgs_cluster_name_ok("a_b_1"));
+	/* ZooKeeper's own node */
+	ck_assert(!pgs_cluster_name_ok("zookeeper"));
+	ck_assert(pgs_cluster_name_ok("zookeepers"));
+	ck_assert(pgs_set_name_ok("zookeeper"));
 }
 END_TEST
 
