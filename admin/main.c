@@ -13,6 +13,7 @@
 #include "admin/admin.h"
 #include "admin/cli.h"
 #include "admin/steps.h"
+#include "common/credentials.h"
 #include "common/log.h"
 #include "common/parse.h"
 
@@ -29,26 +30,6 @@ static void open_log(enum pgs_log_level level)
 	pgs_log_open("pgshovel", level);
 	if (!getenv("JOURNAL_STREAM"))
 		pgs_log_set_sink(say, NULL);
-}
-
-static int log_level(const char *name, enum pgs_log_level *ret, struct pgs_err *reterr)
-{
-	static const struct {
-		const char *name;
-		enum pgs_log_level level;
-	} levels[] = { { "error", PGS_LOG_ERR },
-		       { "warning", PGS_LOG_WARNING },
-		       { "notice", PGS_LOG_NOTICE },
-		       { "info", PGS_LOG_INFO },
-		       { "debug", PGS_LOG_DEBUG } };
-
-	for (size_t i = 0; i < PGS_ARRAY_LEN(levels); i++)
-		if (strcmp(levels[i].name, name) == 0) {
-			*ret = levels[i].level;
-			return 0;
-		}
-	return cli_usage(
-		reterr, "log level \"%s\" is not one of error, warning, notice, info, debug", name);
 }
 
 /* SIGINT and SIGTERM are read from a descriptor, so that no call is cut in the middle by chance. */
@@ -73,23 +54,19 @@ static int open_signals(struct admin *a, struct pgs_err *reterr)
 
 static int check_globals(struct admin *a, struct pgs_err *reterr)
 {
-	enum pgs_log_level level = PGS_LOG_INFO;
+	enum pgs_log_level level;
+	struct pgs_err err;
 
-	if (log_level(a->options.log_level, &level, reterr) < 0)
-		return -1;
+	if (pgs_log_level_parse(a->options.log_level, &level, &err) < 0)
+		return cli_usage(reterr, "%s", err.msg);
 	open_log(level);
 	if (!pgs_cluster_name_ok(a->options.cluster))
 		return cli_usage(reterr,
 				 "cluster name \"%s\" must be a lower-case letter and up to 23 "
-				 "more letters or digits",
+				 "more letters or digits, not \"zookeeper\"",
 				 a->options.cluster);
 	snprintf(a->schema, sizeof(a->schema), "pgshovel_%s", a->options.cluster);
-	if (!a->options.credentials_dir && getenv("CREDENTIALS_DIRECTORY")) {
-		a->options.credentials_dir = strdup(getenv("CREDENTIALS_DIRECTORY"));
-		if (!a->options.credentials_dir)
-			return pgs_err_nomem(reterr);
-	}
-	return 0;
+	return credentials_folder(&a->options.credentials_dir, reterr);
 }
 
 static int finish_output(struct pgs_err *reterr)

@@ -7,30 +7,18 @@
 #include <stddef.h>
 
 #include "admin/admin.h"
+#include "common/options_rows.h"
 
 #define FIELD(name) offsetof(struct admin_options, name)
 
 const struct option_spec admin_option_specs[] = {
-	{ .name = "zookeeper-hosts",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(zookeeper_hosts),
-	  .fallback = "127.0.0.1:2181",
-	  .argument = "HOSTS",
-	  .help = "ZooKeeper servers, host:port separated by commas, an optional /chroot at the "
-		  "end" },
-	{ .name = "cluster",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(cluster),
-	  .fallback = "default",
-	  .argument = "NAME",
-	  .help = "cluster to work on" },
-	{ .name = "credentials-dir",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(credentials_dir),
-	  .argument = "DIR",
-	  .help = "folder with the files pgpass, kafka, kafka.SET and zookeeper; default is "
-		  "systemd's "
-		  "CREDENTIALS_DIRECTORY, else libpq's own password file" },
+	OPTION_ROW_ZOOKEEPER_HOSTS(
+		struct admin_options,
+		"ZooKeeper servers, host:port separated by commas, an optional /chroot at the end"),
+	OPTION_ROW_CLUSTER(struct admin_options, "cluster to work on"),
+	OPTION_ROW_CREDENTIALS_DIR(
+		struct admin_options, "DIR",
+		"; default is systemd's CREDENTIALS_DIRECTORY, else libpq's own password file"),
 	{ .name = "connect-timeout",
 	  .type = OPTION_DURATION,
 	  .offset = FIELD(connect_timeout_us),
@@ -47,12 +35,7 @@ const struct option_spec admin_option_specs[] = {
 	  .max = 120LL * 1000 * 1000,
 	  .argument = "TIME",
 	  .help = "ZooKeeper session: after a crash other admins wait this long for the lock" },
-	{ .name = "log-level",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(log_level),
-	  .fallback = "notice",
-	  .argument = "LEVEL",
-	  .help = "error, warning, notice, info or debug" },
+	OPTION_ROW_LOG_LEVEL(struct admin_options, "notice", 0),
 	{ .name = "relay",
 	  .type = OPTION_STRING,
 	  .offset = FIELD(relay),
@@ -126,23 +109,9 @@ const struct option_spec admin_option_specs[] = {
 	  .offset = FIELD(yes),
 	  .help = "do it; without it only what would happen is printed",
 	  .flags = OPTION_ACTION },
-	{ .name = "help",
-	  .letter = 'h',
-	  .type = OPTION_FLAG,
-	  .offset = FIELD(help),
-	  .help = "show help",
-	  .flags = OPTION_ACTION },
-	{ .name = "version",
-	  .letter = 'V',
-	  .type = OPTION_FLAG,
-	  .offset = FIELD(version),
-	  .help = "show the version",
-	  .flags = OPTION_ACTION },
-	{ .name = "mdoc-options",
-	  .type = OPTION_FLAG,
-	  .offset = FIELD(mdoc_options),
-	  .help = "print the options for the manual",
-	  .flags = OPTION_ACTION | OPTION_HIDDEN },
+	OPTION_ROW_HELP(struct admin_options, "show help"),
+	OPTION_ROW_VERSION(struct admin_options, 'V', "show the version"),
+	OPTION_ROW_MDOC_OPTIONS(struct admin_options),
 	{ .name = "list-steps",
 	  .type = OPTION_FLAG,
 	  .offset = FIELD(list_steps),

@@ -12,6 +12,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+int credentials_folder(char **folder, struct pgs_err *reterr)
+{
+	const char *given = getenv("CREDENTIALS_DIRECTORY");
+
+	if (*folder || !given)
+		return 0;
+	*folder = strdup(given);
+	return *folder ? 0 : pgs_err_nomem(reterr);
+}
+
 static int read_whole(int fd, const char *path, char **ret, size_t *ret_len, struct pgs_err *reterr)
 {
 	PGS_CLEANUP(credentials_freep) char *text = calloc(1, CREDENTIALS_MAX_BYTES + 2);

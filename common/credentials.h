@@ -15,6 +15,9 @@
 
 enum { CREDENTIALS_MAX_BYTES = 64 * 1024 };
 
+/* Where --credentials-dir points by default: *folder NULL becomes a copy of $CREDENTIALS_DIRECTORY, if that is set. */
+int credentials_folder(char **folder, struct pgs_err *reterr) PGS_MUST_CHECK;
+
 /*
  * Read FOLDER/NAME: a regular file without zero bytes, whole or not at all. *ret is malloc'ed and NUL-terminated,
  * to be freed with credentials_freep(); NULL with 0 returned when there is no folder (folder NULL) or no such file.

@@ -38,6 +38,27 @@ void pgs_log_set_sink(pgs_log_sink *sink, void *ctx)
 	log_state.ctx = ctx;
 }
 
+int pgs_log_level_parse(const char *name, enum pgs_log_level *ret, struct pgs_err *reterr)
+{
+	static const struct {
+		const char *name;
+		enum pgs_log_level level;
+	} levels[] = {
+		{ "error", PGS_LOG_ERR },     { "warning", PGS_LOG_WARNING },
+		{ "notice", PGS_LOG_NOTICE }, { "info", PGS_LOG_INFO },
+		{ "debug", PGS_LOG_DEBUG },
+	};
+
+	for (size_t i = 0; i < PGS_ARRAY_LEN(levels); i++)
+		if (strcmp(levels[i].name, name) == 0) {
+			*ret = levels[i].level;
+			return 0;
+		}
+	return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
+			   "log level \"%.64s\" is not one of error, warning, notice, info, debug",
+			   name);
+}
+
 static void to_stderr(enum pgs_log_level level, const char *prefix, const char *line)
 {
 	char text[LOG_LINE_MAX + 128];

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "common/base.h"
+#include "common/err.h"
 
 /* The numbers are syslog's. */
 enum pgs_log_level {
@@ -22,6 +23,10 @@ enum pgs_log_level {
 	PGS_LOG_INFO = 6,
 	PGS_LOG_DEBUG = 7,
 };
+
+/* "error", "warning", "notice", "info" or "debug"; class CONFIG for anything else. */
+int pgs_log_level_parse(const char *name, enum pgs_log_level *ret,
+			struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /*
  * Where lines go. The default writes to stderr: "<N>text" when stderr is not a terminal (journald reads

@@ -6,24 +6,18 @@
  */
 #include <string.h>
 
+#include "common/credentials.h"
+#include "common/options_rows.h"
 #include "common/parse.h"
 #include "supervisor/config.h"
 
 #define FIELD(name) offsetof(struct config, name)
 
 static const struct option_spec specs[] = {
-	{ .name = "zookeeper-hosts",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(zookeeper_hosts),
-	  .fallback = "127.0.0.1:2181",
-	  .argument = "HOSTS",
-	  .help = "ZooKeeper servers, HOST:PORT,... with an optional /chroot behind the last" },
-	{ .name = "cluster",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(cluster),
-	  .fallback = "default",
-	  .argument = "NAME",
-	  .help = "the cluster whose sets are relayed" },
+	OPTION_ROW_ZOOKEEPER_HOSTS(
+		struct config,
+		"ZooKeeper servers, HOST:PORT,... with an optional /chroot behind the last"),
+	OPTION_ROW_CLUSTER(struct config, "the cluster whose sets are relayed"),
 	{ .name = "host",
 	  .type = OPTION_STRING,
 	  .offset = FIELD(host),
@@ -50,12 +44,7 @@ static const struct option_spec specs[] = {
 	  .argument = "FILE",
 	  .flags = OPTION_ACTION,
 	  .help = "configuration file (default: " CONFIG_DEFAULT_PATH " when it exists)" },
-	{ .name = "credentials-dir",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(credentials_dir),
-	  .argument = "FOLDER",
-	  .help = "folder with the files pgpass, kafka, kafka.SET and zookeeper (default: "
-		  "$CREDENTIALS_DIRECTORY)" },
+	OPTION_ROW_CREDENTIALS_DIR(struct config, "FOLDER", " (default: $CREDENTIALS_DIRECTORY)"),
 	{ .name = "relay",
 	  .type = OPTION_STRING,
 	  .offset = FIELD(relay),
@@ -90,82 +79,34 @@ static const struct option_spec specs[] = {
 	  .argument = "N",
 	  .flags = OPTION_RELOAD,
 	  .help = "sets beyond this number are not looked after" },
-	{ .name = "log-level",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(log_level),
-	  .fallback = "info",
-	  .argument = "LEVEL",
-	  .flags = OPTION_RELOAD,
-	  .help = "error, warning, notice, info or debug" },
-	{ .name = "stdout",
-	  .type = OPTION_FLAG,
-	  .offset = FIELD(to_stdout),
-	  .flags = OPTION_ACTION,
-	  .help = "with --set: write JSON lines to standard output instead of Kafka" },
-	{ .name = "file",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(file),
-	  .argument = "PATH",
-	  .flags = OPTION_ACTION,
-	  .help = "with --set: append JSON lines to this file instead of sending to Kafka" },
-	{ .name = "from",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(from),
-	  .argument = "SNAPSHOT",
-	  .flags = OPTION_ACTION,
-	  .help = "with --stdout or --file: start at this snapshot instead of the set's first" },
-	{ .name = "commit",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(commit),
-	  .argument = "FILE",
-	  .flags = OPTION_ACTION,
-	  .help = "with --stdout or --file: keep the position in this file" },
-	{ .name = "version",
-	  .type = OPTION_FLAG,
-	  .offset = FIELD(version),
-	  .flags = OPTION_ACTION,
-	  .help = "print the version and exit" },
-	{ .name = "help",
-	  .letter = 'h',
-	  .type = OPTION_FLAG,
-	  .offset = FIELD(help),
-	  .flags = OPTION_ACTION,
-	  .help = "print this and exit" },
-	{ .name = "mdoc-options",
-	  .type = OPTION_FLAG,
-	  .offset = FIELD(mdoc_options),
-	  .flags = OPTION_ACTION | OPTION_HIDDEN,
-	  .help = "print the options for the manual and exit" },
-};
-
-static const struct {
-	const char *name;
-	enum pgs_log_level level;
-} levels[] = {
-	{ "error", PGS_LOG_ERR }, { "warning", PGS_LOG_WARNING }, { "notice", PGS_LOG_NOTICE },
-	{ "info", PGS_LOG_INFO }, { "debug", PGS_LOG_DEBUG },
+	OPTION_ROW_LOG_LEVEL(struct config, "info", OPTION_RELOAD),
+	OPTION_ROW_STDOUT(struct config,
+			  "with --set: write JSON lines to standard output instead of Kafka"),
+	OPTION_ROW_FILE(struct config,
+			"with --set: append JSON lines to this file instead of sending to Kafka"),
+	OPTION_ROW_FROM(struct config),
+	OPTION_ROW_COMMIT(struct config),
+	OPTION_ROW_VERSION(struct config, '\0', "print the version and exit"),
+	OPTION_ROW_HELP(struct config, "print this and exit"),
+	OPTION_ROW_MDOC_OPTIONS(struct config),
 };
 
 static int check(const struct config *c, struct pgs_err *reterr)
 {
-	bool known = false;
+	enum pgs_log_level level;
 
 	if (!pgs_cluster_name_ok(c->cluster))
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
-				   "cluster name \"%s\" is not valid; it is [a-z][a-z0-9]{0,23}",
+				   "cluster name \"%s\" is not valid; it is [a-z][a-z0-9]{0,23}, "
+				   "not \"zookeeper\"",
 				   c->cluster);
 	if (c->set && !pgs_set_name_ok(c->set))
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
 				   "set name \"%s\" is not valid; it is [a-z][a-z0-9_]{0,23}, "
 				   "without \"__\" and an edge \"_\"",
 				   c->set);
-	for (size_t i = 0; i < PGS_ARRAY_LEN(levels); i++)
-		known |= strcmp(levels[i].name, c->log_level) == 0;
-	if (!known)
-		return pgs_err_set(
-			reterr, PGS_ERR_CONFIG, "",
-			"log level \"%s\" is not one of error, warning, notice, info, debug",
-			c->log_level);
+	if (pgs_log_level_parse(c->log_level, &level, reterr) < 0)
+		return -1;
 	if (c->to_stdout && c->file)
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
 				   "--stdout and --file cannot be given together");
@@ -207,11 +148,8 @@ static int read_all(int argc, char **argv, struct config *ret, bool *ret_usage,
 	if (path && options_file(&ret->options, path, reterr) < 0)
 		return -1;
 	*ret_usage = true;
-	if (!ret->credentials_dir && getenv("CREDENTIALS_DIRECTORY")) {
-		ret->credentials_dir = strdup(getenv("CREDENTIALS_DIRECTORY"));
-		if (!ret->credentials_dir)
-			return pgs_err_nomem(reterr);
-	}
+	if (credentials_folder(&ret->credentials_dir, reterr) < 0)
+		return -1;
 	return check(ret, reterr);
 }
 
@@ -243,10 +181,10 @@ int config_take_reloadable(struct config *into, const struct config *from, struc
 
 enum pgs_log_level config_log_level(const struct config *config)
 {
-	for (size_t i = 0; i < PGS_ARRAY_LEN(levels); i++)
-		if (strcmp(levels[i].name, config->log_level) == 0)
-			return levels[i].level;
-	return PGS_LOG_INFO;
+	enum pgs_log_level level;
+
+	/* config_read() has parsed it before. */
+	return pgs_log_level_parse(config->log_level, &level, NULL) == 0 ? level : PGS_LOG_INFO;
 }
 
 void config_help(FILE *out)

@@ -12,7 +12,7 @@
 
 #include "common/exitcode.h"
 #include "common/log.h"
-#include "common/options.h"
+#include "common/options_rows.h"
 #include "common/parse.h"
 #include "worker/steps.h"
 #include "worker/worker.h"
@@ -37,54 +37,17 @@ struct flags {
 #define FIELD(name) offsetof(struct flags, name)
 
 static const struct option_spec specs[] = {
-	{ .name = "zookeeper-hosts",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(zookeeper_hosts),
-	  .fallback = "127.0.0.1:2181",
-	  .argument = "HOSTS",
-	  .help = "ZooKeeper servers, HOST:PORT,... with an optional /chroot behind the last" },
-	{ .name = "cluster",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(cluster),
-	  .fallback = "default",
-	  .argument = "NAME",
-	  .help = "the cluster to which the set belongs" },
-	{ .name = "credentials-dir",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(credentials_dir),
-	  .argument = "FOLDER",
-	  .help = "folder with the files pgpass, kafka, kafka.SET and zookeeper (default: "
-		  "$CREDENTIALS_DIRECTORY)" },
-	{ .name = "stdout",
-	  .type = OPTION_FLAG,
-	  .offset = FIELD(to_stdout),
-	  .flags = OPTION_ACTION,
-	  .help = "write JSON lines to standard output instead of Kafka; takes no lock and moves "
-		  "no position" },
-	{ .name = "file",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(file),
-	  .argument = "PATH",
-	  .flags = OPTION_ACTION,
-	  .help = "the same, appended to a file" },
-	{ .name = "from",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(from),
-	  .argument = "SNAPSHOT",
-	  .flags = OPTION_ACTION,
-	  .help = "with --stdout or --file: start at this snapshot instead of the set's first" },
-	{ .name = "commit",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(commit),
-	  .argument = "FILE",
-	  .flags = OPTION_ACTION,
-	  .help = "with --stdout or --file: keep the position in this file" },
-	{ .name = "log-level",
-	  .type = OPTION_STRING,
-	  .offset = FIELD(log_level),
-	  .fallback = "info",
-	  .argument = "LEVEL",
-	  .help = "error, warning, notice, info or debug" },
+	OPTION_ROW_ZOOKEEPER_HOSTS(
+		struct flags,
+		"ZooKeeper servers, HOST:PORT,... with an optional /chroot behind the last"),
+	OPTION_ROW_CLUSTER(struct flags, "the cluster to which the set belongs"),
+	OPTION_ROW_CREDENTIALS_DIR(struct flags, "FOLDER", " (default: $CREDENTIALS_DIRECTORY)"),
+	OPTION_ROW_STDOUT(struct flags, "write JSON lines to standard output instead of Kafka; "
+					"takes no lock and moves no position"),
+	OPTION_ROW_FILE(struct flags, "the same, appended to a file"),
+	OPTION_ROW_FROM(struct flags),
+	OPTION_ROW_COMMIT(struct flags),
+	OPTION_ROW_LOG_LEVEL(struct flags, "info", 0),
 	{ .name = "supervised",
 	  .type = OPTION_FLAG,
 	  .offset = FIELD(supervised),
@@ -101,47 +64,15 @@ static const struct option_spec specs[] = {
 	  .offset = FIELD(steps),
 	  .flags = OPTION_ACTION | OPTION_HIDDEN,
 	  .help = "list the steps at which a crash test can hold a relay" },
-	{ .name = "version",
-	  .type = OPTION_FLAG,
-	  .offset = FIELD(version),
-	  .flags = OPTION_ACTION,
-	  .help = "print the version and exit" },
-	{ .name = "help",
-	  .letter = 'h',
-	  .type = OPTION_FLAG,
-	  .offset = FIELD(help),
-	  .flags = OPTION_ACTION,
-	  .help = "print this help and exit" },
-	{ .name = "mdoc-options",
-	  .type = OPTION_FLAG,
-	  .offset = FIELD(mdoc_options),
-	  .flags = OPTION_ACTION | OPTION_HIDDEN,
-	  .help = "print the options for the manual page" },
+	OPTION_ROW_VERSION(struct flags, '\0', "print the version and exit"),
+	OPTION_ROW_HELP(struct flags, "print this help and exit"),
+	OPTION_ROW_MDOC_OPTIONS(struct flags),
 };
 
 static int usage(const char *text)
 {
 	pgs_log(PGS_LOG_ERR, NULL, "%s", text);
 	return PGS_EXIT_USAGE;
-}
-
-static bool set_level(const char *name)
-{
-	static const struct {
-		const char *name;
-		enum pgs_log_level level;
-	} levels[] = { { "error", PGS_LOG_ERR },
-		       { "warning", PGS_LOG_WARNING },
-		       { "notice", PGS_LOG_NOTICE },
-		       { "info", PGS_LOG_INFO },
-		       { "debug", PGS_LOG_DEBUG } };
-	for (size_t i = 0; i < PGS_ARRAY_LEN(levels); i++) {
-		if (strcmp(levels[i].name, name) != 0)
-			continue;
-		pgs_log_set_level(levels[i].level);
-		return true;
-	}
-	return false;
 }
 
 /* pgshoveld lies beside this program, else in PATH. Returns only when it could not be run. */
@@ -199,6 +130,7 @@ static void list_steps(void)
 static int run(struct options *o, struct flags *f, int argc, char **argv)
 {
 	struct pgs_err err;
+	enum pgs_log_level level;
 	int n_words = 0;
 	if (options_init(o, specs, PGS_ARRAY_LEN(specs), f, &err) || options_environment(o, &err) ||
 	    options_argv(o, argc, argv, &n_words, &err))
@@ -213,8 +145,9 @@ static int run(struct options *o, struct flags *f, int argc, char **argv)
 		list_steps();
 	if (f->help || f->version || f->mdoc_options || f->steps)
 		return PGS_EXIT_OK;
-	if (!set_level(f->log_level))
-		return usage("--log-level is error, warning, notice, info or debug");
+	if (pgs_log_level_parse(f->log_level, &level, &err))
+		return usage(err.msg);
+	pgs_log_set_level(level);
 	/* Arenas of many threads would keep what one large window needed. */
 	(void)mallopt(M_ARENA_MAX, 2);
 	if (f->supervised)

@@ -157,6 +157,24 @@ START_TEST(zookeeper_line)
 }
 END_TEST
 
+START_TEST(usual_folder)
+{
+	struct pgs_err err;
+	char *given = strdup("/given"), *usual = NULL;
+
+	ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+	ck_assert_int_eq(credentials_folder(&usual, &err), 0);
+	ck_assert_ptr_null(usual);
+	ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", "/usual", 1), 0);
+	ck_assert_int_eq(credentials_folder(&given, &err), 0);
+	ck_assert_str_eq(given, "/given");
+	ck_assert_int_eq(credentials_folder(&usual, &err), 0);
+	ck_assert_str_eq(usual, "/usual");
+	free(given);
+	free(usual);
+}
+END_TEST
+
 START_TEST(of_a_set)
 {
 	struct credentials credentials;
@@ -215,6 +233,7 @@ int main(void)
 	tcase_add_test(tc, length_is_exact);
 	tcase_add_test(tc, no_credentials_files);
 	tcase_add_test(tc, zookeeper_line);
+	tcase_add_test(tc, usual_folder);
 	tcase_add_test(tc, of_a_set);
 	tcase_add_test(tc, all_or_nothing);
 	return runner_run("credentials", tc);

@@ -128,6 +128,31 @@ START_TEST(limit_counts_what_it_holds_back)
 }
 END_TEST
 
+START_TEST(names_of_levels)
+{
+	static const struct {
+		const char *name;
+		enum pgs_log_level level;
+	} rows[] = { { "error", PGS_LOG_ERR },
+		     { "warning", PGS_LOG_WARNING },
+		     { "notice", PGS_LOG_NOTICE },
+		     { "info", PGS_LOG_INFO },
+		     { "debug", PGS_LOG_DEBUG } };
+	static const char *const unknown[] = { "", "err", "Info", "infos", "7" };
+	enum pgs_log_level level;
+	struct pgs_err err;
+
+	for (size_t i = 0; i < PGS_ARRAY_LEN(rows); i++) {
+		ck_assert_int_eq(pgs_log_level_parse(rows[i].name, &level, &err), 0);
+		ck_assert_int_eq(level, rows[i].level);
+	}
+	for (size_t i = 0; i < PGS_ARRAY_LEN(unknown); i++) {
+		ck_assert_int_eq(pgs_log_level_parse(unknown[i], &level, &err), -1);
+		ck_assert_int_eq(err.cls, PGS_ERR_CONFIG);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("log");
@@ -139,5 +164,6 @@ int main(void)
 	tcase_add_test(tc, errno_is_kept);
 	tcase_add_test(tc, priority_when_not_a_terminal);
 	tcase_add_test(tc, limit_counts_what_it_holds_back);
+	tcase_add_test(tc, names_of_levels);
 	return runner_run("log", tc);
 }
