@@ -116,6 +116,14 @@ void encode_json_string(struct pgs_buf *out, const char *text, size_t len)
 	pgs_buf_putc(out, '"');
 }
 
+void encode_json_text(struct pgs_buf *out, const char *text)
+{
+	if (text)
+		encode_json_string(out, text, strlen(text));
+	else
+		pgs_buf_lit(out, "null");
+}
+
 const char *encode_json_digits(uint64_t n, char ret[20])
 {
 	static const char pairs[] = "00010203040506070809101112131415161718192021222324"

@@ -161,6 +161,7 @@ bool encode_key_differs(const struct relation *rel, const struct event_text *a,
 
 /* encode_json.c */
 void encode_json_string(struct pgs_buf *out, const char *text, size_t len);
+void encode_json_text(struct pgs_buf *out, const char *text); /* NULL: null */
 void encode_json_escaped(struct pgs_buf *out, const char *text,
 			 size_t len); /* without the quotes */
 const char *encode_json_digits(uint64_t n,

@@ -209,19 +209,26 @@ static void put_clock(struct pgs_buf *out, int64_t us, int digits)
 	encode_json_padded(out, fraction, digits);
 }
 
+static bool read_date(struct event_text text, int64_t *ret_day)
+{
+	struct moment m;
+	if (!read_moment(text, false, false, &m))
+		return false;
+	*ret_day = m.infinite == PLUS_INFINITY    ? DATE_INFINITY
+		   : m.infinite == MINUS_INFINITY ? DATE_MINUS_INFINITY
+						  : m.day;
+	return true;
+}
+
 bool encode_value_date_days(const struct value_encoder *ve, struct value_scratch *scratch,
 			    struct event_text text, struct pgs_buf *out)
 {
 	(void)ve;
 	(void)scratch;
-	struct moment m;
-	if (!read_moment(text, false, false, &m))
+	int64_t day;
+	if (!read_date(text, &day))
 		return false;
-	if (m.infinite == PLUS_INFINITY)
-		m.day = DATE_INFINITY;
-	else if (m.infinite == MINUS_INFINITY)
-		m.day = DATE_MINUS_INFINITY;
-	encode_json_i64(out, m.day);
+	encode_json_i64(out, day);
 	return true;
 }
 
@@ -230,15 +237,11 @@ bool encode_value_date_iso(const struct value_encoder *ve, struct value_scratch 
 {
 	(void)ve;
 	(void)scratch;
-	struct moment m;
-	if (!read_moment(text, false, false, &m))
+	int64_t day;
+	if (!read_date(text, &day))
 		return false;
-	if (m.infinite == PLUS_INFINITY)
-		m.day = DATE_INFINITY;
-	else if (m.infinite == MINUS_INFINITY)
-		m.day = DATE_MINUS_INFINITY;
 	pgs_buf_putc(out, '"');
-	put_date(out, m.day);
+	put_date(out, day);
 	pgs_buf_lit(out, "Z\"");
 	return true;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "worker/encode_part.h"
 #include "worker/snapshot.h"
 
 void position_state_done(struct position_state *state)
@@ -54,24 +55,6 @@ void position_put_lsn(uint64_t lsn, struct pgs_buf *out)
 }
 
 /* Our own values hold no control characters; quotes and backslashes could come from a host's name. */
-static void put_string(struct pgs_buf *out, const char *text)
-{
-	if (!text) {
-		pgs_buf_lit(out, "null");
-		return;
-	}
-	pgs_buf_putc(out, '"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			pgs_buf_putc(out, '\\');
-		if ((unsigned char)*text < 0x20)
-			pgs_buf_printf(out, "\\u%04x", (unsigned)(unsigned char)*text);
-		else
-			pgs_buf_putc(out, *text);
-	}
-	pgs_buf_putc(out, '"');
-}
-
 static void put_number(struct pgs_buf *out, int64_t n)
 {
 	if (n)
@@ -84,17 +67,17 @@ void position_write(const struct position *pos, struct pgs_buf *out)
 {
 	const bool cut = pos->state.upto != NULL;
 	pgs_buf_lit(out, "{\"v\":1,\"snapshot\":");
-	put_string(out, pos->state.snapshot);
+	encode_json_text(out, pos->state.snapshot);
 	pgs_buf_lit(out, ",\"upto\":");
-	put_string(out, pos->state.upto);
+	encode_json_text(out, pos->state.upto);
 	pgs_buf_lit(out, ",\"cut_tx\":");
 	put_number(out, cut ? pos->state.cut_tx : 0);
 	pgs_buf_lit(out, ",\"ev_id\":");
 	put_number(out, cut ? pos->state.ev_id : 0);
 	pgs_buf_lit(out, ",\"version\":");
-	put_string(out, pos->version);
+	encode_json_text(out, pos->version);
 	pgs_buf_lit(out, ",\"system\":");
-	put_string(out, pos->system);
+	encode_json_text(out, pos->system);
 	pgs_buf_lit(out, ",\"database\":");
 	put_number(out, pos->database);
 	pgs_buf_lit(out, ",\"timeline\":");
@@ -108,13 +91,13 @@ void position_write(const struct position *pos, struct pgs_buf *out)
 		pgs_buf_lit(out, "null");
 	}
 	pgs_buf_lit(out, ",\"nonce\":");
-	put_string(out, pos->nonce);
+	encode_json_text(out, pos->nonce);
 	pgs_buf_lit(out, ",\"tick\":");
 	put_number(out, pos->tick);
 	pgs_buf_lit(out, ",\"host\":");
-	put_string(out, pos->host);
+	encode_json_text(out, pos->host);
 	pgs_buf_lit(out, ",\"token\":");
-	put_string(out, pos->token);
+	encode_json_text(out, pos->token);
 	pgs_buf_lit(out, ",\"at\":");
 	put_number(out, pos->at_us);
 	pgs_buf_putc(out, '}');

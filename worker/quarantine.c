@@ -80,10 +80,7 @@ int quarantine_keep(struct source *s, const struct event *ev, const char *reason
 static void put_text(struct pgs_buf *out, const char *name, const char *text)
 {
 	pgs_buf_printf(out, ",\"%s\":", name);
-	if (text)
-		encode_json_string(out, text, strlen(text));
-	else
-		pgs_buf_lit(out, "null");
+	encode_json_text(out, text);
 }
 
 static const char *op_of(char type)
@@ -105,7 +102,7 @@ void quarantine_put_skeleton(const struct source *s, const struct relation *rel,
 			     int64_t now_us, struct pgs_buf *out)
 {
 	pgs_buf_lit(out, "{\"database\":");
-	encode_json_string(out, s->database_name, strlen(s->database_name));
+	encode_json_text(out, s->database_name);
 	put_text(out, "schema", rel ? rel->schema : NULL);
 	put_text(out, "table", rel ? rel->table : NULL);
 	pgs_buf_printf(out, ",\"relation\":%" PRId32 ",\"ev_id\":%" PRId64 ",\"txId\":%" PRId64,

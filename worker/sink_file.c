@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "worker/encode_part.h"
+
 enum { FLUSH_BYTES = 256 * 1024, POSITION_FILE_MAX = 16 * 1024 * 1024 };
 
 struct file_sink {
@@ -131,28 +133,12 @@ static int begin(struct sink *sink, struct pgs_err *reterr)
 	return 0;
 }
 
-static void put_string(struct pgs_buf *out, const char *text, size_t len)
+static void put_bytes(struct pgs_buf *out, const char *bytes, size_t len)
 {
-	if (!text) {
+	if (bytes)
+		encode_json_string(out, bytes, len);
+	else
 		pgs_buf_lit(out, "null");
-		return;
-	}
-	pgs_buf_putc(out, '"');
-	for (size_t i = 0, run = 0;; i++) {
-		if (i < len && (unsigned char)text[i] >= 0x20 && text[i] != '"' && text[i] != '\\')
-			continue;
-		pgs_buf_put(out, text + run, i - run);
-		if (i == len)
-			break;
-		if ((unsigned char)text[i] < 0x20)
-			pgs_buf_printf(out, "\\u%04x", (unsigned)(unsigned char)text[i]);
-		else {
-			pgs_buf_putc(out, '\\');
-			pgs_buf_putc(out, text[i]);
-		}
-		run = i + 1;
-	}
-	pgs_buf_putc(out, '"');
 }
 
 static int write_record(struct sink *sink, const struct encode_record *record,
@@ -161,19 +147,19 @@ static int write_record(struct sink *sink, const struct encode_record *record,
 	struct file_sink *f = self(sink);
 	struct pgs_buf *out = &f->lines;
 	pgs_buf_lit(out, "{\"topic\":");
-	put_string(out, record->topic, strlen(record->topic));
+	encode_json_text(out, record->topic);
 	pgs_buf_lit(out, ",\"key\":");
-	put_string(out, record->key, record->key_len);
+	put_bytes(out, record->key, record->key_len);
 	pgs_buf_lit(out, ",\"headers\":[");
 	for (size_t i = 0; i < record->n_headers; i++) {
 		pgs_buf_puts(out, i ? ",[" : "[");
-		put_string(out, record->headers[i].name, strlen(record->headers[i].name));
+		encode_json_text(out, record->headers[i].name);
 		pgs_buf_putc(out, ',');
-		put_string(out, record->headers[i].value, record->headers[i].value_len);
+		put_bytes(out, record->headers[i].value, record->headers[i].value_len);
 		pgs_buf_putc(out, ']');
 	}
 	pgs_buf_lit(out, "],\"value\":");
-	put_string(out, record->value, record->value_len);
+	put_bytes(out, record->value, record->value_len);
 	pgs_buf_lit(out, "}\n");
 	return out->len < FLUSH_BYTES && !pgs_buf_failed(out) ? 0 : flush_lines(f, reterr);
 }

@@ -152,6 +152,18 @@ static json_t *lsn_text(uint64_t lsn)
 	return json_string(pgs_buf_str(&text));
 }
 
+/* Consumes the object. */
+static int print_line(json_t *object, struct pgs_err *reterr)
+{
+	char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	json_decref(object);
+	if (!line)
+		return pgs_err_nomem(reterr);
+	(void)puts(line);
+	free(line);
+	return 0;
+}
+
 /* done: what was done, "" nothing. start: where reading begins now. */
 static int print_side(const struct side *side, const char *done, const char *start,
 		      struct pgs_err *reterr)
@@ -173,13 +185,7 @@ static int print_side(const struct side *side, const char *done, const char *sta
 		"source", source, "queued", (json_int_t)side->queued, "queued_shown",
 		(json_int_t)side->shown, "queued_more", side->queued >= COUNT_MAX, "done",
 		text_or_null(done), "start", text_or_null(start));
-	char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
-	json_decref(object);
-	if (!line)
-		return pgs_err_nomem(reterr);
-	(void)puts(line);
-	free(line);
-	return 0;
+	return print_line(object, reterr);
 }
 
 /* ---- Changing. ---- */
@@ -350,13 +356,7 @@ static int print_error(const char *database, const struct pgs_err *err, struct p
 {
 	json_t *object = json_pack("{s:s, s:s, s:s}", "database", database, "verdict", "unknown",
 				   "why", err->msg);
-	char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
-	json_decref(object);
-	if (!line)
-		return pgs_err_nomem(reterr);
-	(void)puts(line);
-	free(line);
-	return 0;
+	return print_line(object, reterr);
 }
 
 int task_position(struct sink *sink, const struct assignment *assignment, const struct setdoc *doc,
