@@ -215,6 +215,11 @@ static void on_void(int rc, const void *data)
 	request_free(req);
 }
 
+static watcher_fn watcher(bool watch)
+{
+	return watch ? zk_on_event : NULL;
+}
+
 int zk_get(struct zk *zk, const char *path, bool watch, zk_data_fn *done, void *ctx,
 	   struct pgs_err *reterr)
 {
@@ -223,9 +228,7 @@ int zk_get(struct zk *zk, const char *path, bool watch, zk_data_fn *done, void *
 	if (!req)
 		return -1;
 	req->done.data = done;
-	return request_sent(req,
-			    zoo_awget(zk->handle, path, watch ? zk_on_event : NULL,
-				      watch ? zk : NULL, on_data, req),
+	return request_sent(req, zoo_awget(zk->handle, path, watcher(watch), zk, on_data, req),
 			    reterr);
 }
 
@@ -237,10 +240,9 @@ int zk_list(struct zk *zk, const char *path, bool watch, zk_names_fn *done, void
 	if (!req)
 		return -1;
 	req->done.names = done;
-	return request_sent(req,
-			    zoo_awget_children2(zk->handle, path, watch ? zk_on_event : NULL,
-						watch ? zk : NULL, on_names, req),
-			    reterr);
+	return request_sent(
+		req, zoo_awget_children2(zk->handle, path, watcher(watch), zk, on_names, req),
+		reterr);
 }
 
 int zk_exists(struct zk *zk, const char *path, bool watch, zk_done_fn *done, void *ctx,
@@ -251,9 +253,7 @@ int zk_exists(struct zk *zk, const char *path, bool watch, zk_done_fn *done, voi
 	if (!req)
 		return -1;
 	req->done.stat = done;
-	return request_sent(req,
-			    zoo_awexists(zk->handle, path, watch ? zk_on_event : NULL,
-					 watch ? zk : NULL, on_stat, req),
+	return request_sent(req, zoo_awexists(zk->handle, path, watcher(watch), zk, on_stat, req),
 			    reterr);
 }
 

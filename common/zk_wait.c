@@ -177,6 +177,12 @@ static int await(struct zk *zk, struct answer *answer, const char *path, uint64_
 	return -1;
 }
 
+/* Waits for a connection first. NULL: *reterr says why. */
+static struct answer *answer_for(struct zk *zk, uint64_t deadline_us, struct pgs_err *reterr)
+{
+	return zk_wait_connected(zk, deadline_us, reterr) < 0 ? NULL : answer_new(reterr);
+}
+
 /* A read may be sent again when it failed for want of a connection and time is left. */
 static bool again(const struct pgs_err *err, uint64_t deadline_us)
 {
@@ -189,9 +195,8 @@ int zk_wait_get(struct zk *zk, const char *path, uint64_t deadline_us, struct pg
 {
 	for (;;) {
 		struct pgs_err err = { 0 };
-		if (zk_wait_connected(zk, deadline_us, reterr) < 0)
-			return -1;
-		PGS_CLEANUP(answer_drop) struct answer *answer = answer_new(reterr);
+		PGS_CLEANUP(answer_drop)
+		struct answer *answer = answer_for(zk, deadline_us, reterr);
 		if (!answer)
 			return -1;
 		int r = zk_get(zk, path, false, on_data, answer, &err);
@@ -220,9 +225,8 @@ int zk_wait_list(struct zk *zk, const char *path, uint64_t deadline_us, char ***
 {
 	for (;;) {
 		struct pgs_err err = { 0 };
-		if (zk_wait_connected(zk, deadline_us, reterr) < 0)
-			return -1;
-		PGS_CLEANUP(answer_drop) struct answer *answer = answer_new(reterr);
+		PGS_CLEANUP(answer_drop)
+		struct answer *answer = answer_for(zk, deadline_us, reterr);
 		if (!answer)
 			return -1;
 		int r = zk_list(zk, path, false, on_names, answer, &err);
@@ -262,9 +266,7 @@ static int finish_write(struct zk *zk, struct answer *answer, int queued, const 
 int zk_wait_create(struct zk *zk, const char *path, const void *data, size_t len, bool ephemeral,
 		   uint64_t deadline_us, struct zk_stat *ret_stat, struct pgs_err *reterr)
 {
-	if (zk_wait_connected(zk, deadline_us, reterr) < 0)
-		return -1;
-	PGS_CLEANUP(answer_drop) struct answer *answer = answer_new(reterr);
+	PGS_CLEANUP(answer_drop) struct answer *answer = answer_for(zk, deadline_us, reterr);
 	if (!answer)
 		return -1;
 	int queued = zk_create(zk, path, data, len, ephemeral, on_done, answer, reterr);
@@ -274,9 +276,7 @@ int zk_wait_create(struct zk *zk, const char *path, const void *data, size_t len
 int zk_wait_set(struct zk *zk, const char *path, const void *data, size_t len, int32_t version,
 		uint64_t deadline_us, struct zk_stat *ret_stat, struct pgs_err *reterr)
 {
-	if (zk_wait_connected(zk, deadline_us, reterr) < 0)
-		return -1;
-	PGS_CLEANUP(answer_drop) struct answer *answer = answer_new(reterr);
+	PGS_CLEANUP(answer_drop) struct answer *answer = answer_for(zk, deadline_us, reterr);
 	if (!answer)
 		return -1;
 	int queued = zk_set(zk, path, data, len, version, on_done, answer, reterr);
@@ -286,9 +286,7 @@ int zk_wait_set(struct zk *zk, const char *path, const void *data, size_t len, i
 int zk_wait_delete(struct zk *zk, const char *path, int32_t version, uint64_t deadline_us,
 		   struct pgs_err *reterr)
 {
-	if (zk_wait_connected(zk, deadline_us, reterr) < 0)
-		return -1;
-	PGS_CLEANUP(answer_drop) struct answer *answer = answer_new(reterr);
+	PGS_CLEANUP(answer_drop) struct answer *answer = answer_for(zk, deadline_us, reterr);
 	if (!answer)
 		return -1;
 	int queued = zk_delete(zk, path, version, on_done, answer, reterr);
@@ -300,9 +298,7 @@ int zk_wait_multi(struct zk *zk, const struct zk_op *ops, size_t n, uint64_t dea
 {
 	if (ret_failed)
 		*ret_failed = -1;
-	if (zk_wait_connected(zk, deadline_us, reterr) < 0)
-		return -1;
-	PGS_CLEANUP(answer_drop) struct answer *answer = answer_new(reterr);
+	PGS_CLEANUP(answer_drop) struct answer *answer = answer_for(zk, deadline_us, reterr);
 	if (!answer)
 		return -1;
 	int queued = zk_multi(zk, ops, n, on_multi, answer, reterr);
