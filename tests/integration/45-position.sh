@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=150
+# test: limit=300
 # tests/integration/45-position.sh: a position that does not belong to its database stops the set with exit 78 and both sides named;
 # "set position" shows, accepts or resets; ordinary restarts never raise it.
 set -u

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=150
+# test: limit=300
 # tests/integration/46-poison.sh: an event that the brokers refuse for good stops the set and is named, or with on_poison = "quarantine" is put aside
 # while the rest flows; event list, show, retry, discard.
 set -u
@@ -118,6 +118,10 @@ sql "$DB" -c "insert into doc values (3001, repeat('x', 1100000)), (3002, 'small
 ok 'a row over message.max.bytes: the rest flows' load_delivered "$DB" "$P" 60
 run pgshovel event list shop
 like "$OUT" 'kept +public.doc .*may have [0-9]+ bytes at most' 'it is in quarantine'
+sql "$DB" -c "update doc set id = 3003, body = repeat('x', 1100000) where id = 3002"
+ok 'a change of the key whose new row is too large: the rest flows' load_delivered "$DB" "$P" 60
+rebuilt > "$T/rebuilt"
+is "$(grep -c 3002 "$T/rebuilt") $(grep -c 3003 "$T/rebuilt")" '1 0' 'the change is put aside whole: consumers keep the old key'
 pgshoveld_stop "$supervisor"
 is $? 0 'the supervisor ends by SIGTERM'
 tap_done
