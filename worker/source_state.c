@@ -131,9 +131,24 @@ static int flush_position(struct source *s, uint64_t *ret, struct pgs_err *reter
 	return 0;
 }
 
+/*
+ * A commit of ours that waits as the server's synchronous_standby_names says: what was committed before it is
+ * then on the standbys too. The server's own rule (FIRST, ANY) decides, not a copy of it here.
+ */
+static int standbys_flushed(struct source *s, struct pgs_err *reterr)
+{
+	const struct pg_limit limit = source_limit_firm();
+	return pg_exec(s->conn,
+		       "BEGIN; SET LOCAL synchronous_commit = on; "
+		       "SELECT pg_logical_emit_message(true, 'pgshovel', ''); COMMIT",
+		       0, NULL, &limit, reterr);
+}
+
 int source_flushed(struct source *s, uint64_t lsn, struct pgs_err *reterr)
 {
 	const struct pg_limit limit = source_limit_firm();
+	if (s->config.owned && s->config.doc->relay.sync_standbys)
+		return standbys_flushed(s, reterr);
 	const uint64_t patience = pgs_now_us() + FLUSH_PATIENCE_US;
 	bool forced = false;
 	for (uint64_t flushed = 0;;) {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # tests/integration/10-line.sh: the commands of the README, as a user types them, from an empty cluster to a dropped set, through the three programs.
-# test: limit=240
+# test: limit=300
 set -u
 . "$(dirname "$0")/../lib/tap.sh"
 . "$(dirname "$0")/../lib/line.sh"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=120
+# test: limit=240
 # tests/integration/20-capture.sh: installation, sets and rollouts, rows, DDL without the event trigger.
 # Uses psql only: no program of pgshovel, no ZooKeeper, no Kafka.
 set -u

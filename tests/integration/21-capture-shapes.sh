@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=120
+# test: limit=240
 # tests/integration/21-capture-shapes.sh: which tables and keys can be captured, how they are described, types, wide tables, partitions.
 # Uses psql only: no program of pgshovel, no ZooKeeper, no Kafka.
 set -u

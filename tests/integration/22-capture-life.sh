@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=120
+# test: limit=240
 # tests/integration/22-capture-life.sh: statement capture, what the check finds, retiring and forgetting.
 # Uses psql only: no program of pgshovel, no ZooKeeper, no Kafka.
 set -u

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=120
+# test: limit=240
 # tests/integration/23-capture-ddl.sh: DDL with the event trigger, and while a rollout is prepared.
 # Uses psql only: no program of pgshovel, no ZooKeeper, no Kafka.
 set -u

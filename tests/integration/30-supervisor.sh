@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=120
+# test: limit=300
 # tests/integration/30-supervisor.sh: a supervisor and its workers: start, new version, drop, crash, park, broken documents,
 # bad manners, reload, one set by hand. ZooKeeper answers all the time; what happens when it does not is 31-supervisor-absence.sh.
 set -u

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=150
+# test: limit=300
 # tests/integration/31-supervisor-absence.sh: ZooKeeper killed, paused, away for 30 s; sessions that expire; supervisors killed and stopped;
 # two supervisors for the same sets. Whatever happens: no worker stops that still owns its set, and never two of one set on purpose.
 set -u

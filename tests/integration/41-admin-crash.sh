@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=300
+# test: limit=600
 # tests/integration/41-admin-crash.sh: pgshovel killed at each of its steps, interrupted, overtaken by another admin; prepared transactions
 # that come back. Whatever happens, `txn recover` ends with one version everywhere and nothing open. Labels come from the program.
 set -u

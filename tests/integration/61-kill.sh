@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=300
+# test: limit=500
 # tests/integration/61-kill.sh: relay and supervisor are killed with -9 ten times each, turn about, under load; afterwards nothing is lost and
 # nothing doubled for a read_committed consumer.
 set -u

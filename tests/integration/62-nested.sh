@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=120
+# test: limit=240
 # tests/integration/62-nested.sh: user triggers that write the captured table again, keys deleted and inserted again in one
 # transaction, repeatable-read transactions older than the set: no write fails, chains hold, rows are equal.
 set -u

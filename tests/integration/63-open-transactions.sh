@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=150
+# test: limit=300
 # tests/integration/63-open-transactions.sh: rows written before the first relay arrive; a long transaction left open and a prepared
 # one delay nobody, and their own rows arrive when they commit; a silent ticker stops nothing and is reported.
 set -u

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=150
+# test: limit=300
 # tests/integration/64-apart.sh: a broken document of one set, a crashing worker of another: the third set never notices.
 # And: no password in argv, environment, ZooKeeper, logs.
 set -u
