@@ -70,7 +70,7 @@ zktool --hosts "$ZOOKEEPER" set "/$CLUSTER/sets/bad" 'pgshovel 1 what'
 zktool --hosts "$ZOOKEEPER" set "/$CLUSTER/sets/bad" "$(head -c 30000 /dev/urandom | base64 -w0)"
 zktool --hosts "$ZOOKEEPER" set "/$CLUSTER/sets/bad" ''
 for ((i = 0; i < 8; i++)); do
-	crash=$(relay_of crash) && kill -SEGV "$crash"
+	crash=$(relay_of crash) && kill -ABRT "$crash"
 	load_delivered "$DB" "$prefix_good" 30 || break
 done
 is "$i" 8 'the good set delivers while the others break and crash'
