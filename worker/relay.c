@@ -23,7 +23,7 @@ enum {
 	PARKED_RETRY_US = 300 * 1000 * 1000,
 	HELD_MAX_BYTES = 1 << 30, /* two records of an event; the encoder bounds them */
 	SKELETON_MAX_BYTES = 256 * 1024,
-	WORKED_US = 60 * 1000 * 1000, /* so long, and the back-off begins anew */
+	WORKED_US = 60 * 1000 * 1000, /* so long, or a commit, and the back-off begins anew */
 };
 
 /* Quick while events came lately, slow after a minute without any. */
@@ -44,8 +44,10 @@ static void rest(struct relay *r)
 /* START and LOOP. 0: asked to stop, and nothing is open. */
 static int run_line(struct relay *r, struct pgs_err *reterr)
 {
+	r->started_us = 0;
 	if (relay_start(r, reterr))
 		return -1;
+	r->started_us = pgs_now_us();
 	status_state(r->status, CTL_STATE_WORKING, "");
 	while (!wait_event_is_set(r->config.stop_fd)) {
 		const struct window *w = NULL;
@@ -113,16 +115,23 @@ static void recover(struct relay *r, struct pgs_err *err, struct pgs_backoff *ba
 	(void)wait_for(r->config.stop_fd, -1, false, delay);
 }
 
+/* A START that took long and failed is no work. */
+static bool has_worked(const struct relay *r, uint64_t commits_before)
+{
+	return r->status->transactions != commits_before ||
+	       (r->started_us && pgs_now_us() - r->started_us > WORKED_US);
+}
+
 void relay_run(struct relay *r)
 {
 	struct pgs_backoff backoff = { .base_us = 250 * 1000, .cap_us = 60 * 1000 * 1000 };
 	while (!wait_event_is_set(r->config.stop_fd)) {
 		struct pgs_err err = { .cls = PGS_ERR_NONE };
-		const uint64_t started = pgs_now_us();
+		const uint64_t commits = r->status->transactions; /* written by this thread */
 		if (run_line(r, &err) == 0 || strcmp(err.code, "interrupt") == 0)
 			break;
 		/* A refused batch comes nearer to its event with every start. */
-		if (pgs_now_us() - started > WORKED_US || strcmp(err.code, "narrowed") == 0)
+		if (has_worked(r, commits) || strcmp(err.code, "narrowed") == 0)
 			pgs_backoff_reset(&backoff);
 		recover(r, &err, &backoff);
 	}

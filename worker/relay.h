@@ -62,6 +62,7 @@ struct relay {
 	struct pgs_log_limit poison_limit;
 	char *quarantine_topic; /* NULL: poison stops the source */
 	struct pgs_buf skeleton;
+	uint64_t started_us; /* START was complete; 0: it is not */
 	uint64_t sent_at_us; /* when the last transaction was committed; monotonic */
 	uint64_t poll_us;
 	char log_prefix[160];
