@@ -68,7 +68,7 @@ static const char help[] =
 	"  --watch               one line a second: events, latency; and some of the events\n"
 	"  --samples N           how many of them (3)\n"
 	"  --until-count N       end after so many change events\n"
-	"  --timeout SECONDS     give up (60)\n"
+	"  --timeout SECONDS     give up (150: longer than an abandoned transaction lives)\n"
 	"  -X NAME=VALUE         a property of librdkafka\n";
 
 static void on_signal(int number)
@@ -407,7 +407,7 @@ int main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	static struct consume consume = { .timeout_s = 60, .samples = 3 };
+	static struct consume consume = { .timeout_s = 150, .samples = 3 };
 	struct sigaction action = { .sa_handler = on_signal };
 	bool latency = false;
 	int option;
