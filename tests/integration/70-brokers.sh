@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=300
+# test: limit=600
 # tests/integration/70-brokers.sh: what brokers do to a relay under load: killed, away, an expired transaction, topics that are deleted,
 # recreated and widened, and a zombie that continues behind a new owner. Every event is in Kafka once for a read_committed reader,
 # and what cannot go on stops by name.

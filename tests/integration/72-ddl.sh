@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=300
+# test: limit=400
 # tests/integration/72-ddl.sh: ALTER TABLE under load through the whole line, with the event trigger: columns are added, dropped, renamed and
 # change their type, captured ones and others. No write fails, every event has the shape it was written in, the set can be upgraded
 # afterwards. Capture that disappears (a disabled trigger, a table that is dropped and created again) stops the set by name.
