@@ -312,8 +312,11 @@ admin set upgrade "$EX" --skip-kafka
 is "$RC $OUT" '0 unchanged' 'nothing to repair: unchanged'
 
 # a copy of a database is not obeyed
-copied() { # a ticker looks into every database, and then it cannot be a template
-	sql "$POSTGRES" -c "create database pgshovel_test_${SUFFIX}_copy template $(sql "$B" -c 'select current_database()')" 2> "$T/null"
+copied() { # a ticker stays connected to every database with PgQ, and then it cannot be a template: it connects again afterwards
+	local template
+	template=$(sql "$B" -c 'select current_database()')
+	sql "$POSTGRES" -c "select pg_terminate_backend(pid, 1000) from pg_stat_activity where datname = '$template'" \
+		-c "create database pgshovel_test_${SUFFIX}_copy template $template" > "$T/null" 2>&1
 }
 ok 'a database is copied' wait_for 30 copied
 document example "$A" "${A/dbname=*/dbname=pgshovel_test_${SUFFIX}_copy}" > "$T/try"
