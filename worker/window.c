@@ -5,9 +5,6 @@
  *    IDLE ──backlog known──▶ COPY up to a tick ──fits──▶ MEMORY ──parts──▶ IDLE
  *      │                          └──too large──▶ STREAM ──parts──▶ IDLE
  *      └──else──▶ live statement ──fits──▶ MEMORY;   too large: backlog known
- *
- *    With a backlog the next COPY is begun as soon as the last part of a window is handed out: the server reads
- *    and the socket fills while that part is encoded, produced and committed.
  */
 #include "worker/window.h"
 
@@ -43,7 +40,6 @@ struct reader {
 	struct pgs_buf upper_text;
 	uint64_t lsn;
 	int64_t read_at_us;
-	bool ahead; /* the COPY of [lower, upper) is open already; no row of it is read */
 	struct store store;
 	uint32_t *order; /* the store's events in the order of sending */
 	uint32_t *rank; /* an event's place before chaining; NULL: chaining changed nothing */
@@ -296,10 +292,8 @@ static int set_text(struct pgs_buf *buf, const struct snapshot *s, struct pgs_er
 static int read_by_copy(struct reader *r, struct pgs_err *reterr)
 {
 	bool first = true;
-	if (!r->ahead &&
-	    read_copy_open(r->source, &r->lower, &r->upper, NULL, false, false, reterr))
+	if (read_copy_open(r->source, &r->lower, &r->upper, NULL, false, false, reterr))
 		return -1;
-	r->ahead = false;
 	for (int rc = 1; rc;) {
 		rc = read_copy_row(r->source, &r->store, &first, reterr);
 		if (rc < 0)
@@ -329,40 +323,6 @@ static int read_backlog(struct reader *r, bool *ret_done, struct pgs_err *reterr
 	if (!found)
 		return 0;
 	return set_text(&r->upper_text, &r->upper, reterr) ? -1 : read_by_copy(r, reterr);
-}
-
-/*
- * A window is whole and more is known to wait: begin to read the next one. Nothing is delivered by it; the window
- * is bounded by two snapshots, so it does not matter when it is read. The store stays as it is.
- */
-static int read_ahead(struct reader *r, struct pgs_err *reterr)
-{
-	bool found = false;
-	const struct snapshot lower = r->lower;
-	const struct pgs_buf lower_text = r->lower_text;
-	r->lower = r->upper;
-	r->upper = lower;
-	r->lower_text = r->upper_text;
-	r->upper_text = lower_text;
-	if (read_choose_tick(r->source, &r->lower, r->doc->relay.batch_events, &r->base, &r->upper,
-			     &r->lsn, &found, reterr))
-		return -1;
-	if (!found)
-		return 0;
-	if (set_text(&r->upper_text, &r->upper, reterr) ||
-	    read_copy_open(r->source, &r->lower, &r->upper, NULL, false, false, reterr))
-		return -1;
-	r->ahead = true;
-	return 0;
-}
-
-/* What read_ahead() began follows `from`, as every window follows the one before. */
-static int open_ahead(struct reader *r, const struct position_state *from, struct pgs_err *reterr)
-{
-	if (from->upto || strcmp(from->snapshot, pgs_buf_str(&r->lower_text)) != 0)
-		return pgs_err_set(reterr, PGS_ERR_BUG, "",
-				   "the window that was begun does not follow the position");
-	return read_by_copy(r, reterr);
 }
 
 /* Everything up to now, small or not: no tick is in between. */
@@ -410,13 +370,7 @@ static int open_window(struct reader *r, const struct position_state *from, stru
 	bool done = false;
 	if (r->backlog && read_backlog(r, &done, reterr))
 		return -1;
-	return done ? 0 : read_newest(r, reterr);
-}
-
-static int next_window(struct reader *r, const struct position_state *from, struct pgs_err *reterr)
-{
-	store_reset(&r->store);
-	if (r->ahead ? open_ahead(r, from, reterr) : open_window(r, from, reterr))
+	if (!done && read_newest(r, reterr))
 		return -1;
 	if (r->mode != READER_MEMORY)
 		return 0; /* a stream, whose first part is handed out */
@@ -432,7 +386,8 @@ int window_next(struct reader *r, const struct position_state *from, const struc
 	int rc = -1;
 	switch (r->mode) {
 	case READER_IDLE:
-		rc = next_window(r, from, reterr);
+		store_reset(&r->store);
+		rc = open_window(r, from, reterr);
 		break;
 	case READER_MEMORY:
 		rc = next_in_memory(r, reterr);
@@ -441,8 +396,6 @@ int window_next(struct reader *r, const struct position_state *from, const struc
 		rc = next_in_stream(r, reterr);
 		break;
 	}
-	if (!rc && r->mode == READER_IDLE && r->backlog)
-		rc = read_ahead(r, reterr);
 	if (!rc)
 		*ret = &r->window;
 	return rc;
