@@ -66,8 +66,10 @@ shapes() { # TABLE: the columns of all `after`, each shape once
 }
 is "$(shapes acc)" "$(printf '%s\n' id,bal id,bal,holder id,bal,owner)" 'acc: every event has a shape that the table had, and each was seen'
 is "$(shapes ord)" "$(printf '%s\n' id,acc,amount,at id,acc,amount,at,note id,acc,amount,at,remark id,acc,amount,remark)" 'ord: the same, with all its columns'
-nok 'an unlisted column is nowhere' grep -q '"unseen\|"seen\|"secret\|"hidden\|"gone' "$T/dump"
-is "$(pgshovel cluster verify 2>&1 | grep -c problem)" 0 'nothing is wrong for cluster verify'
+consume_prefix "$P" --dump > "$T/dump" 2> /dev/null
+is "$(grep -c 'holder' "$T/dump" | sed 's/[1-9].*/some/')" some 'the records are there'
+nok 'an unlisted column is nowhere' grep -qE 'unseen|seen|secret|hidden' "$T/dump"
+ok 'nothing is wrong for cluster verify' pgshovel cluster verify
 
 # ---- the set follows
 run pgshovel set upgrade "$T/shop.pgshovel"
@@ -89,6 +91,7 @@ trigger=$(sql "$DB" -c "select tgname from pg_trigger where tgrelid = 'ord'::reg
 sql "$DB" -c "alter table ord disable trigger \"$trigger\""
 ok 'a disabled trigger parks the set, by name' wait_for 30 status_says 'public\.ord.*disabled'
 like "$(cat "$T/supervisor.log")" 'exit.* 78' 'the relay ended with 78'
+nok 'nor is it right for cluster verify' pgshovel cluster verify
 sql "$DB" -c "alter table ord enable trigger \"$trigger\""
 kill -HUP "$supervisor"
 ok 'enabled again, the set goes on' load_delivered "$DB" "$P"
