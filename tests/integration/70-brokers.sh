@@ -18,6 +18,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 line_own pg=--ticker
 fault_begin 'transaction.timeout.ms=5000'
+first='' second='' third=''
 
 # ---- a transaction that the broker expires: the relay is stopped with one open
 PGSHOVEL_STOP_AT=produced_all:3 PGSHOVEL_STOP_FILE=$T/stopped pgshoveld_start first --host "a$SUFFIX" --session-timeout 4s

@@ -19,6 +19,7 @@ cd "$(dirname "$0")/../.." || exit 1
 # nobody flushes the log but who must: no ticker, a writer that comes seldom
 line_own pg=--fsync pg=--set=wal_writer_delay=10s pg=--set=wal_writer_flush_after=1GB pg=--set=autovacuum=off
 fault_begin
+first='' supervisor=''
 
 # ---- a commit that was read and produced, and lost by the source
 PGSHOVEL_STOP_AT=produced_all:2 PGSHOVEL_STOP_FILE=$T/stopped pgshoveld_start first --host "a$SUFFIX" --session-timeout 4s

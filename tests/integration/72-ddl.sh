@@ -17,6 +17,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/integration/fault-lib.sh
 
 fault_begin
+supervisor=''
 [ "$(sql "$DB" -c "select count(*) from pg_event_trigger where evtname like 'pgshovel_$CLUSTER%'")" != 0 ] || { skip 'followed DDL' 'the role is no superuser'; tap_done; }
 PGSHOVEL_CHECK_SECONDS=1 pgshoveld_start supervisor --host "a$SUFFIX" --session-timeout 4s
 load_touch "$DB"
