@@ -1,14 +1,13 @@
 /*
  * admin/render.c
- *    Tables for people, JSON for programs.
+ *    Tables for people.
  *
  * Widths are counted in code points; that is enough for names.
  */
 #include "admin/render.h"
 
+#include <stdlib.h>
 #include <string.h>
-
-#include "common/zkdoc.h"
 
 static size_t width_of(const char *text)
 {
@@ -74,15 +73,4 @@ void render_done(struct render_table *table)
 		free(table->cells[i]);
 	free(table->cells);
 	*table = (struct render_table){ 0 };
-}
-
-void render_json_names(struct pgs_buf *out, const char *const *names, size_t n)
-{
-	pgs_buf_putc(out, '[');
-	for (size_t i = 0; i < n; i++) {
-		if (i > 0)
-			pgs_buf_putc(out, ',');
-		zkdoc_put_json_string(out, names[i]);
-	}
-	pgs_buf_putc(out, ']');
 }

@@ -1,16 +1,15 @@
 /*
  * admin/render.h
- *    Tables for people, JSON for programs.
+ *    Tables for people.
  *
  * Knows columns and cells, not what they mean.
  */
 #ifndef PGSHOVEL_ADMIN_RENDER_H
 #define PGSHOVEL_ADMIN_RENDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
-
-#include "common/buf.h"
 
 enum { RENDER_MAX_COLUMNS = 8, RENDER_MAX_BYTES = 64 * 1024 * 1024 };
 
@@ -27,8 +26,5 @@ struct render_table {
 void render_add(struct render_table *table, const char *cell);
 void render_print(const struct render_table *table, FILE *out);
 void render_done(struct render_table *table);
-
-/* ["a","b"] appended. */
-void render_json_names(struct pgs_buf *out, const char *const *names, size_t n);
 
 #endif

@@ -62,9 +62,7 @@ static void on_connected(struct zk *zk)
 	bool new_session = id->client_id != zk->announced_id;
 
 	zk->session_id = id->client_id;
-	memcpy(zk->session_password, id->passwd, sizeof(zk->session_password));
 	zk->announced_id = id->client_id;
-	zk->negotiated_us = (uint64_t)zoo_recv_timeout(zk->handle) * 1000;
 	zk->trouble[0] = '\0';
 	pgs_backoff_reset(&zk->reopen);
 	set_state(zk, ZK_CONNECTED, new_session);
@@ -172,7 +170,6 @@ int zk_open(const struct zk_params *params, struct zk **ret, struct pgs_err *ret
 	zk->chroot = strchr(zk->hosts, '/');
 	zk->params.hosts = zk->hosts;
 	zk->params.digest = zk->digest;
-	zk->negotiated_us = params->session_timeout_us;
 	open_handle(zk);
 	*ret = zk;
 	return 0;
@@ -205,16 +202,6 @@ enum zk_state zk_state(const struct zk *zk)
 int64_t zk_session_id(const struct zk *zk)
 {
 	return zk->session_id;
-}
-
-void zk_session_password(const struct zk *zk, char ret[16])
-{
-	memcpy(ret, zk->session_password, sizeof(zk->session_password));
-}
-
-uint64_t zk_session_timeout_us(const struct zk *zk)
-{
-	return zk->negotiated_us;
 }
 
 const char *zk_trouble(const struct zk *zk)

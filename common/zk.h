@@ -73,8 +73,6 @@ enum zk_state zk_state(const struct zk *zk);
 int64_t zk_session_id(const struct zk *zk); /* 0 before the first connection */
 /* Why there is no connection, for people; "" when nothing is known or connected. Valid until the next call. */
 const char *zk_trouble(const struct zk *zk);
-void zk_session_password(const struct zk *zk, char ret[16]);
-uint64_t zk_session_timeout_us(const struct zk *zk); /* as negotiated */
 
 /*
  * For a loop. zk_interest says what to wait for: *ret_fd may be -1 (then only the time counts, and it must

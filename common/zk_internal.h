@@ -27,9 +27,7 @@ struct zk {
 	zhandle_t *handle; /* NULL between two sessions */
 	enum zk_state state;
 	int64_t session_id; /* the newest one, 0: none yet */
-	char session_password[16];
 	int64_t announced_id; /* the session that on_session was last told of */
-	uint64_t negotiated_us;
 	uint64_t reopen_at_us; /* while handle is NULL */
 	uint64_t not_before_us; /* the library asked for a pause: do not ask it again earlier */
 	uint64_t socket_inode; /* tells a new socket under an old number */
