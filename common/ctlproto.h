@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CTL_FD = 3, CTL_ASSIGNMENT_FD = 4, CTL_FORMAT = 1 };
+enum { CTL_FD = 3, CTL_ASSIGNMENT_FD = 4, CTL_FORMAT = 2 };
+
+/* As long as an error's message: what to do stands at its end. */
+enum { CTL_TEXT_MAX = 640 };
 
 enum ctl_type {
 	CTL_HELLO = 1,
@@ -68,11 +71,11 @@ struct ctl_msg {
 				[4]; /* commit-tick, tick-read, read-acknowledged, end to end */
 			uint64_t phase_age_us; /* how long the source has been in this phase */
 			char database[64];
-			char text[256]; /* last error or notice, one line, "" = none */
+			char text[CTL_TEXT_MAX]; /* last error or notice, one line, "" = none */
 		} beat;
 		struct {
 			int32_t exit_code;
-			char text[320];
+			char text[CTL_TEXT_MAX];
 		} dying;
 		struct {
 			char token[64];

@@ -190,7 +190,7 @@ void reap_failed_start(struct supervisor *sup, struct slot *slot, const struct p
 	slot->last_signalled = false;
 	slot->last_code = pgs_err_exit(err->cls);
 	slot->last_wall_us = pgs_wall_us();
-	(void)snprintf(slot->last_text, sizeof(slot->last_text), "%.320s", err->msg);
+	(void)snprintf(slot->last_text, sizeof(slot->last_text), "%s", err->msg);
 	(void)snprintf(slot->run_version, sizeof(slot->run_version), "%s", slot->version);
 	(void)snprintf(slot->run_rollout, sizeof(slot->run_rollout), "%s", slot->rollout);
 	slot->run_mzxid = slot->mzxid;

@@ -24,7 +24,7 @@
 enum {
 	SLOT_NAME_MAX = 25,
 	SLOT_MAX_SOURCES = 256, /* what a worker may claim to have */
-	SLOT_TEXT_MAX = 321,
+	SLOT_TEXT_MAX = CTL_TEXT_MAX + 1,
 };
 
 enum lock_state {
@@ -48,7 +48,7 @@ struct slot_source {
 	uint64_t phase_age_us;
 	uint64_t heard_us;
 	char database[64];
-	char text[256];
+	char text[SLOT_TEXT_MAX];
 };
 
 struct slot {

@@ -2,7 +2,7 @@
  * worker/position.c
  *    See worker/position.h.
  *
- * Does not talk to Kafka or PostgreSQL: sink_kafka.c and source.c do.
+ * Does not talk to Kafka or PostgreSQL: sink_kafka.c and source.c do. Whether to believe one: position_judge.c.
  */
 #include "worker/position.h"
 
@@ -35,6 +35,14 @@ int position_state_set(struct position_state *state, const char *snapshot, const
 	return 0;
 }
 
+void position_transaction_done(struct position_transaction *t)
+{
+	for (size_t i = 0; i < t->n_collections; i++)
+		free(t->collections[i].name);
+	free(t->collections);
+	*t = (struct position_transaction){ .txid = 0 };
+}
+
 bool position_parse_lsn(const char *text, uint64_t *ret)
 {
 	char *end;
@@ -63,6 +71,22 @@ static void put_number(struct pgs_buf *out, int64_t n)
 		pgs_buf_lit(out, "null");
 }
 
+static void put_transaction(struct pgs_buf *out, const struct position_transaction *t)
+{
+	if (!t->txid) {
+		pgs_buf_lit(out, "null");
+		return;
+	}
+	pgs_buf_printf(out, "{\"id\":%" PRId64 ",\"total\":%" PRId64 ",\"collections\":[", t->txid,
+		       t->total);
+	for (size_t i = 0; i < t->n_collections; i++) {
+		pgs_buf_puts(out, i ? ",[" : "[");
+		encode_json_text(out, t->collections[i].name);
+		pgs_buf_printf(out, ",%" PRId64 "]", t->collections[i].events);
+	}
+	pgs_buf_lit(out, "]}");
+}
+
 void position_write(const struct position *pos, struct pgs_buf *out)
 {
 	const bool cut = pos->state.upto != NULL;
@@ -74,6 +98,8 @@ void position_write(const struct position *pos, struct pgs_buf *out)
 	put_number(out, cut ? pos->state.cut_tx : 0);
 	pgs_buf_lit(out, ",\"ev_id\":");
 	put_number(out, cut ? pos->state.ev_id : 0);
+	pgs_buf_lit(out, ",\"transaction\":");
+	put_transaction(out, &pos->transaction);
 	pgs_buf_lit(out, ",\"version\":");
 	encode_json_text(out, pos->version);
 	pgs_buf_lit(out, ",\"system\":");
@@ -100,7 +126,11 @@ void position_write(const struct position *pos, struct pgs_buf *out)
 	encode_json_text(out, pos->token);
 	pgs_buf_lit(out, ",\"at\":");
 	put_number(out, pos->at_us);
-	pgs_buf_putc(out, '}');
+	if (pos->last.id)
+		pgs_buf_printf(out, ",\"last\":[%" PRId64 ",%" PRId64 ",%" PRId64 "]}",
+			       pos->last.id, pos->last.txid, pos->last.time_us);
+	else
+		pgs_buf_lit(out, ",\"last\":null}");
 }
 
 /* Absent and null are the same; another type is an error. */
@@ -126,6 +156,47 @@ static bool get_number(const json_t *object, const char *name, int64_t *ret)
 	return true;
 }
 
+static bool get_transaction(const json_t *object, struct position_transaction *t)
+{
+	const json_t *item = json_object_get(object, "transaction");
+	if (!item || json_is_null(item))
+		return true;
+	const json_t *list = json_object_get(item, "collections");
+	const size_t n = json_array_size(list);
+	if (!get_number(item, "id", &t->txid) || !get_number(item, "total", &t->total) ||
+	    !json_is_array(list))
+		return false;
+	t->collections = n ? calloc(n, sizeof(*t->collections)) : NULL;
+	for (; t->n_collections < n; t->n_collections++) {
+		const json_t *pair = json_array_get(list, t->n_collections);
+		const char *name = json_string_value(json_array_get(pair, 0));
+		const json_t *events = json_array_get(pair, 1);
+		if (!t->collections || !name || !json_is_integer(events))
+			return false;
+		struct position_collection *c = &t->collections[t->n_collections];
+		*c = (struct position_collection){ .name = strdup(name),
+						   .events = json_integer_value(events) };
+		if (!c->name)
+			return false;
+	}
+	return true;
+}
+
+static bool get_event(const json_t *object, const char *name, struct position_event *ret)
+{
+	const json_t *item = json_object_get(object, name);
+	int64_t *const numbers[] = { &ret->id, &ret->txid, &ret->time_us };
+	if (!item || json_is_null(item))
+		return true;
+	for (size_t i = 0; i < PGS_ARRAY_LEN(numbers); i++) {
+		const json_t *number = json_array_get(item, i);
+		if (!json_is_integer(number))
+			return false;
+		*numbers[i] = json_integer_value(number);
+	}
+	return true;
+}
+
 static bool snapshot_ok(const char *text)
 {
 	PGS_CLEANUP(snapshot_done) struct snapshot s = { .xmin = 0 };
@@ -139,6 +210,7 @@ static bool read_fields(const json_t *object, struct position *p)
 	       get_string(object, "upto", &p->state.upto) &&
 	       get_number(object, "cut_tx", &p->state.cut_tx) &&
 	       get_number(object, "ev_id", &p->state.ev_id) &&
+	       get_transaction(object, &p->transaction) &&
 	       get_string(object, "version", &p->version) &&
 	       get_string(object, "system", &p->system) &&
 	       get_number(object, "database", &p->database) &&
@@ -146,8 +218,8 @@ static bool read_fields(const json_t *object, struct position *p)
 	       (!lsn || position_parse_lsn(lsn, &p->lsn)) &&
 	       get_string(object, "nonce", &p->nonce) && get_number(object, "tick", &p->tick) &&
 	       get_string(object, "host", &p->host) && get_string(object, "token", &p->token) &&
-	       get_number(object, "at", &p->at_us) && snapshot_ok(p->state.snapshot) &&
-	       (!p->state.upto || snapshot_ok(p->state.upto));
+	       get_number(object, "at", &p->at_us) && get_event(object, "last", &p->last) &&
+	       snapshot_ok(p->state.snapshot) && (!p->state.upto || snapshot_ok(p->state.upto));
 }
 
 int position_read(const char *text, size_t len, struct position *ret, struct pgs_err *reterr)
@@ -181,6 +253,7 @@ int position_read(const char *text, size_t len, struct position *ret, struct pgs
 void position_done(struct position *pos)
 {
 	position_state_done(&pos->state);
+	position_transaction_done(&pos->transaction);
 	free(pos->version);
 	free(pos->system);
 	free(pos->nonce);
@@ -196,113 +269,4 @@ void position_key(const char *node, const char *rollout, struct pgs_buf *out)
 	pgs_buf_lit(out, "\",\"");
 	pgs_buf_puts(out, rollout);
 	pgs_buf_lit(out, "\"]");
-}
-
-#define CURE                                                                                       \
-	"; nothing is sent until an operator decides: \"pgshovel set position\" shows both "       \
-	"sides, "                                                                                  \
-	"accepts or resets"
-
-static enum position_verdict rewound(struct pgs_buf *why, const char *fmt, ...) PGS_PRINTF(2, 3);
-
-static enum position_verdict rewound(struct pgs_buf *why, const char *fmt, ...)
-{
-	char text[512];
-	va_list args;
-	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, args); /* cut when too long */
-	va_end(args);
-	pgs_buf_puts(why, text);
-	pgs_buf_puts(why, CURE);
-	return POSITION_REWIND;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return a && *a && strcmp(a, b) == 0;
-}
-
-enum position_verdict position_judge(const struct position *pos, const struct position_hint *hint,
-				     const struct position_source *source, struct pgs_buf *why)
-{
-	struct token token;
-	char lsn[2][24];
-
-	if (!pos) {
-		if (!hint->lsn && !hint->prev_nonce[0])
-			return POSITION_FIRST;
-		return rewound(
-			why,
-			"the positions topic holds no position of database \"%s\" although "
-			"the database says that changes were delivered: the topic was deleted, "
-			"recreated or cut",
-			source->name);
-	}
-	(void)snprintf(lsn[0], sizeof(lsn[0]), "%" PRIX32 "/%" PRIX32, (uint32_t)(pos->lsn >> 32),
-		       (uint32_t)pos->lsn);
-	(void)snprintf(lsn[1], sizeof(lsn[1]), "%" PRIX32 "/%" PRIX32,
-		       (uint32_t)(source->lsn >> 32), (uint32_t)source->lsn);
-	if (pos->system && !same_text(source->system, pos->system))
-		return rewound(
-			why,
-			"the position in Kafka is of system %s, database \"%s\" is on system %s",
-			pos->system, source->name, source->system);
-	if (pos->database && pos->database != source->database)
-		return rewound(
-			why,
-			"the position in Kafka is of the database with oid %lld, database \"%s\" "
-			"has oid %lld",
-			(long long)pos->database, source->name, (long long)source->database);
-	if (pos->token && token_parse(pos->token, &token) &&
-	    token_compare(&token, &source->token) > 0)
-		return rewound(
-			why,
-			"the position in Kafka was written by a newer owner (token %s) than this "
-			"one (token %lld.%lld.%lld): ZooKeeper went back in time or the set has "
-			"moved; "
-			"\"pgshovel cluster recover\" cures the former",
-			pos->token, (long long)source->token.generation,
-			(long long)source->token.czxid, (long long)source->token.spawn);
-	if (pos->lsn > source->lsn)
-		return rewound(
-			why,
-			"the position in Kafka is at %s, database \"%s\" is only at %s: it went "
-			"back in time",
-			lsn[0], source->name, lsn[1]);
-	if (pos->timeline != source->timeline && source->fork_lsn && pos->lsn > source->fork_lsn)
-		return rewound(why,
-			       "the position in Kafka is at %s of timeline %lld, of which database "
-			       "\"%s\" (timeline %lld) has less: a failover lost delivered changes",
-			       lsn[0], (long long)pos->timeline, source->name,
-			       (long long)source->timeline);
-	if (!same_text(hint->nonce, pos->nonce ? pos->nonce : "") &&
-	    !same_text(hint->prev_nonce, pos->nonce ? pos->nonce : ""))
-		return rewound(
-			why,
-			"the position in Kafka (mark %.8s, at %s) is unknown to database \"%s\" "
-			"(marks %.8s and %.8s, at %s): it was restored or promoted from an older "
-			"state",
-			pos->nonce ? pos->nonce : "none", lsn[0], source->name,
-			hint->nonce[0] ? hint->nonce : "none",
-			hint->prev_nonce[0] ? hint->prev_nonce : "none", lsn[1]);
-	return POSITION_GOES_ON;
-}
-
-static void copy_nonce(char to[POSITION_NONCE_MAX], const char *from)
-{
-	(void)snprintf(to, POSITION_NONCE_MAX, "%s", from);
-}
-
-void position_hint_start(struct position_hint *hint, const struct position *pos, const char *fresh)
-{
-	copy_nonce(hint->prev_nonce, pos && pos->nonce ? pos->nonce : "");
-	copy_nonce(hint->nonce, fresh);
-}
-
-void position_hint_next(struct position_hint *hint, bool carried, const char *fresh)
-{
-	if (!carried)
-		return;
-	memcpy(hint->prev_nonce, hint->nonce, sizeof(hint->prev_nonce));
-	copy_nonce(hint->nonce, fresh);
 }

@@ -34,9 +34,30 @@ void position_state_done(struct position_state *state);
 int position_state_set(struct position_state *state, const char *snapshot, const char *upto,
 		       int64_t cut_tx, int64_t ev_id, struct pgs_err *reterr) PGS_MUST_CHECK;
 
+/* With transactions = true: how much of a transaction of the source is in Kafka, where a window was cut in it. */
+struct position_transaction {
+	int64_t txid; /* 0: in none */
+	int64_t total; /* data changes so far */
+	struct position_collection {
+		char *name; /* schema.table */
+		int64_t events; /* data changes so far */
+	} * collections;
+	size_t n_collections;
+};
+
+void position_transaction_done(struct position_transaction *t);
+
+/* One event, as nothing but the history that made it can hold it. */
+struct position_event {
+	int64_t id;
+	int64_t txid;
+	int64_t time_us;
+};
+
 /* The whole record. Strings are lent when written, owned when read (position_done). NULL = null. */
 struct position {
 	struct position_state state;
+	struct position_transaction transaction;
 	char *version;
 	char *system;
 	int64_t database;
@@ -47,6 +68,7 @@ struct position {
 	char *host;
 	char *token;
 	int64_t at_us;
+	struct position_event last; /* id 0: null */
 };
 
 /* Append the JSON object. The buffer's failure is the only error. */
@@ -64,6 +86,13 @@ void position_key(const char *node, const char *rollout, struct pgs_buf *out);
 bool position_parse_lsn(const char *text, uint64_t *ret);
 void position_put_lsn(uint64_t lsn, struct pgs_buf *out);
 
+/* What the source knows of the timeline on which the position was written. */
+enum position_history {
+	POSITION_HISTORY_UNKNOWN,
+	POSITION_FORKED,
+	POSITION_NO_ANCESTOR, /* it is none of those that led to the source's */
+};
+
 /* The source as it is now. */
 struct position_source {
 	const char *name; /* of the database, for messages */
@@ -71,8 +100,14 @@ struct position_source {
 	int64_t database;
 	int64_t timeline;
 	uint64_t lsn;
-	uint64_t fork_lsn; /* where the timeline of the position ended; 0: not known or the same */
+	uint64_t next_txid;
 	struct token token; /* ours */
+
+	/* What is looked for only where position_wants() says so. */
+	enum position_history history;
+	uint64_t fork_lsn; /* POSITION_FORKED: where the timeline of the position was left */
+	const char *history_why; /* POSITION_HISTORY_UNKNOWN: why, and what would help */
+	bool last_missing; /* the position's last event is not in the queue */
 };
 
 /* The row of `hint`. */
@@ -89,6 +124,15 @@ enum position_verdict {
 	POSITION_GOES_ON,
 	POSITION_REWIND, /* source and Kafka do not belong together: stop */
 };
+
+/*
+ * What position_judge() must know beyond nonces. Nothing, when the source has written its hint since it delivered the
+ * position: whatever holds that hint holds all that was before. Else a position of the same timeline needs the
+ * event, one of another the history.
+ */
+enum position_want { POSITION_WANTS_NOTHING, POSITION_WANTS_HISTORY, POSITION_WANTS_EVENT };
+enum position_want position_wants(const struct position *pos, const struct position_hint *hint,
+				  int64_t timeline);
 
 /*
  * `pos` NULL: Kafka holds none. On POSITION_REWIND *ret_why says in one line which two things differ and

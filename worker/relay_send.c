@@ -83,14 +83,15 @@ static int emit(void *ctx, const struct encode_record *record, struct pgs_err *r
 	return send_held(r, reterr) ? -1 : r->sink->ops->write(r->sink, record, reterr);
 }
 
-int relay_relation(struct relay *r, int32_t id, struct relation **ret, struct pgs_err *reterr)
+int relay_relation(struct relay *r, const struct event *ev, struct relation **ret,
+		   struct pgs_err *reterr)
 {
 	struct relation *rel = NULL;
-	if (r->last_relation && r->last_relation->id == id) {
+	if (r->last_relation && source_relation_is(r->last_relation, ev)) {
 		*ret = r->last_relation;
 		return 0;
 	}
-	if (source_relation(r->source, id, &rel, reterr))
+	if (source_relation(r->source, ev, &rel, reterr))
 		return -1;
 	if (!rel->topic) {
 		if (encode_prepare(r->encoder, rel, reterr))
@@ -108,8 +109,13 @@ int relay_order_key(void *ctx, const struct event *ev, bool old, struct pgs_buf 
 {
 	struct relay *r = ctx;
 	struct relation *rel = NULL;
-	if (relay_relation(r, ev->relation, &rel, reterr))
+	if (relay_relation(r, ev, &rel, reterr))
 		return -1;
+	/* Rows without a key are told apart by their versions alone. */
+	if (rel->n_key == 0) {
+		pgs_buf_put(out, &ev->id, sizeof(ev->id));
+		return 0;
+	}
 	const size_t len = out->len;
 	if (!encode_key(r->encoder, rel, old ? ev->old_row : ev->new_row, out, reterr))
 		return 0;
@@ -195,7 +201,7 @@ static int refused(struct relay *r, struct pgs_err *reterr)
 
 static int end_transaction(struct relay *r, int64_t now_us, struct pgs_err *reterr)
 {
-	struct relay_transaction *t = &r->transaction;
+	struct position_transaction *t = &r->transaction;
 	struct encode_collection counts[64] = { { .name = NULL } };
 	struct encode_collection *list = counts;
 	if (!t->txid)
@@ -216,12 +222,8 @@ static int end_transaction(struct relay *r, int64_t now_us, struct pgs_err *rete
 
 static int begin_transaction(struct relay *r, int64_t txid, int64_t now_us, struct pgs_err *reterr)
 {
-	struct relay_transaction *t = &r->transaction;
-	for (size_t i = 0; i < t->n_collections; i++)
-		free(t->collections[i].name);
-	t->n_collections = 0;
-	t->total = 0;
-	t->txid = txid;
+	position_transaction_done(&r->transaction);
+	r->transaction.txid = txid;
 	return encode_transaction_begin(r->encoder, txid, now_us, emit, r, reterr);
 }
 
@@ -229,7 +231,7 @@ static int begin_transaction(struct relay *r, int64_t txid, int64_t now_us, stru
 static int place_event(struct relay *r, const struct relation *rel, struct encode_transaction *ret,
 		       struct pgs_err *reterr)
 {
-	struct relay_transaction *t = &r->transaction;
+	struct position_transaction *t = &r->transaction;
 	char name[160];
 	size_t i = 0;
 	(void)snprintf(name, sizeof(name), "%s.%s", rel->schema,
@@ -237,12 +239,12 @@ static int place_event(struct relay *r, const struct relation *rel, struct encod
 	while (i < t->n_collections && strcmp(t->collections[i].name, name) != 0)
 		i++;
 	if (i == t->n_collections) {
-		struct relay_collection *more =
+		struct position_collection *more =
 			realloc(t->collections, (t->n_collections + 1) * sizeof(*more));
 		if (!more)
 			return pgs_err_nomem(reterr);
 		t->collections = more;
-		more[i] = (struct relay_collection){ .name = strdup(name) };
+		more[i] = (struct position_collection){ .name = strdup(name) };
 		if (!more[i].name)
 			return pgs_err_nomem(reterr);
 		t->n_collections++;
@@ -285,15 +287,14 @@ static int encode_whole(struct relay *r, const struct relation *rel, const struc
 	return -1;
 }
 
-static int send_event(struct relay *r, const struct event *ev, int64_t now_us,
+static int send_event(struct relay *r, const struct event *ev, bool boundaries, int64_t now_us,
 		      struct pgs_err *reterr)
 {
 	struct encode_transaction tx;
-	const bool boundaries = r->config.doc->format.transactions;
 	struct relation *rel = NULL;
 	if (refusal_settle_before(&r->refusal, ev->id) && r->sink->ops->settle(r->sink, reterr))
 		return -1;
-	int rc = relay_relation(r, ev->relation, &rel, reterr);
+	int rc = ev->foreign ? event_foreign(ev, reterr) : relay_relation(r, ev, &rel, reterr);
 	if (!rc && boundaries && follow_transaction(r, ev, rel, now_us, &tx, reterr))
 		return -1;
 	if (!rc)
@@ -306,27 +307,59 @@ static int send_event(struct relay *r, const struct event *ev, int64_t now_us,
 							 : 0;
 }
 
+/* A transaction that lasts is ended here; the clock is looked at now and then. */
+static int end_in_time(struct relay *r, size_t n, uint64_t begun_us, struct pgs_err *reterr)
+{
+	enum { LOOK_EVERY = 64 };
+	const uint64_t max_us = r->sink->transaction_max_us;
+	if (!max_us || n % LOOK_EVERY || pgs_now_us() - begun_us < max_us)
+		return 0;
+	return window_shorten(r->reader, n, reterr);
+}
+
+/* Leaves fewer events in *w when they would take too long. */
 static int send_events(struct relay *r, const struct window *w, struct pgs_err *reterr)
 {
+	const uint64_t begun_us = pgs_now_us();
 	const int64_t now_us = pgs_wall_us();
+	/* The rest of a window that was cut by a version without boundaries is not in whole transactions. */
+	const bool boundaries = r->config.doc->format.transactions && w->last;
 	for (size_t i = 0; i < w->n; i++) {
 		const uint32_t at = w->order[i];
-		if (send_event(r, &w->events[at], now_us, reterr))
+		if (send_event(r, &w->events[at], boundaries, now_us, reterr))
 			return -1;
 		if (i == 0)
 			RELAY_STEP(produced_one);
 		/* Its last event: END does not wait for the next transaction to begin. */
-		if (w->last && w->last[at] == w->events[at].id &&
+		if (boundaries && w->last[at] == w->events[at].id &&
 		    end_transaction(r, now_us, reterr))
+			return -1;
+		if (end_in_time(r, i + 1, begun_us, reterr))
 			return -1;
 	}
 	return 0;
+}
+
+/* The witness of what is sent: the event that was written last. */
+static struct position_event newest_of(const struct window *w)
+{
+	const struct event *newest = NULL;
+	for (size_t i = 0; i < w->n; i++) {
+		const struct event *ev = &w->events[w->order[i]];
+		if (!newest || ev->id > newest->id)
+			newest = ev;
+	}
+	return newest ? (struct position_event){ .id = newest->id,
+						 .txid = newest->txid,
+						 .time_us = newest->time_us }
+		      : (struct position_event){ .id = 0 };
 }
 
 static int write_position(struct relay *r, const struct window *w, struct pgs_err *reterr)
 {
 	struct source *s = r->source;
 	const struct position pos = { .state = w->after,
+				      .transaction = r->transaction,
 				      .version = r->config.assignment->version,
 				      .system = s->system,
 				      .database = s->database,
@@ -336,7 +369,8 @@ static int write_position(struct relay *r, const struct window *w, struct pgs_er
 				      .tick = r->retention.tick,
 				      .host = r->config.assignment->host,
 				      .token = s->token_text,
-				      .at_us = pgs_wall_us() };
+				      .at_us = pgs_wall_us(),
+				      .last = newest_of(w) };
 	pgs_buf_reset(&r->text);
 	position_write(&pos, &r->text);
 	if (pgs_buf_failed(&r->text))

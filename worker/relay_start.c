@@ -22,7 +22,7 @@ static bool writes_kafka(const struct relay *r)
 /* What Kafka holds, checked against the source; *found false: nothing, and nothing is missing. */
 static int read_position(struct relay *r, struct position *pos, bool *found, struct pgs_err *reterr)
 {
-	const struct source *s = r->source;
+	struct source *s = r->source;
 	PGS_CLEANUP(pgs_buf_done) struct pgs_buf why = PGS_BUF_INIT(4096);
 	if (r->sink->ops->read_position(r->sink, pgs_buf_str(&r->key), r->key.len, &r->text,
 					reterr))
@@ -32,13 +32,10 @@ static int read_position(struct relay *r, struct position *pos, bool *found, str
 		return -1;
 	if (!r->config.owned)
 		return 0;
-	const struct position_source source = { .name = r->config.db->name,
-						.system = s->system,
-						.database = s->database,
-						.timeline = s->timeline,
-						.lsn = s->lsn,
-						.token = s->token };
-	switch (position_judge(*found ? pos : NULL, &s->hint, &source, &why)) {
+	enum position_verdict verdict = POSITION_REWIND;
+	if (source_judge(s, *found ? pos : NULL, &verdict, &why, reterr))
+		return -1;
+	switch (verdict) {
 	case POSITION_FIRST:
 	case POSITION_GOES_ON:
 		break;
@@ -108,14 +105,19 @@ static int set_state(struct relay *r, const struct position *pos, struct pgs_err
 				  0, 0, reterr);
 }
 
-static int make_parts(struct relay *r, struct pgs_err *reterr)
+static int make_parts(struct relay *r, struct position *pos, struct pgs_err *reterr)
 {
 	const struct encode_config config = { .doc = r->config.doc,
 					      .prefix = r->prefix,
 					      .database = r->source->database_name,
 					      .partitions = r->config.assignment->partitions,
 					      .record_max_bytes = r->sink->record_max_bytes };
-	r->transaction.txid = 0;
+	/* Inside a transaction counting goes on, and BEGIN is in Kafka already. */
+	position_transaction_done(&r->transaction);
+	if (r->config.doc->format.transactions) {
+		r->transaction = pos->transaction;
+		pos->transaction = (struct position_transaction){ .txid = 0 };
+	}
 	r->sent_at_us = pgs_now_us();
 	retention_start(&r->retention, r->source);
 	return encoder_new(&config, &r->encoder, reterr) ||
@@ -163,7 +165,7 @@ int relay_start(struct relay *r, struct pgs_err *reterr)
 	if (!rc && r->config.owned)
 		rc = new_nonce(r, found ? &pos : NULL, reterr);
 	if (!rc)
-		rc = make_parts(r, reterr);
+		rc = make_parts(r, &pos, reterr);
 	if (!rc) {
 		RELAY_STEP(started);
 		pgs_log(PGS_LOG_INFO, r->log_prefix, "relaying from %s %.60s",

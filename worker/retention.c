@@ -146,6 +146,10 @@ static int covered_tick(const struct source *s, const struct view *v, const char
 	return 0;
 }
 
+/*
+ * The hint first: until it is written, the event that witnesses the last position must stay in the queue
+ * (source_judge.c).
+ */
 static int move_mark(struct retention *r, struct source *s, const struct view *v,
 		     const char *snapshot, struct pgs_err *reterr)
 {
@@ -155,27 +159,27 @@ static int move_mark(struct retention *r, struct source *s, const struct view *v
 	const char *params[] = { s->queue, tick_text };
 	if (covered_tick(s, v, snapshot, &tick, reterr))
 		return -1;
-	if (tick) {
-		RELAY_STEP(before_mark);
-		(void)snprintf(tick_text, sizeof(tick_text), "%" PRId64, tick);
-		if (pg_exec(s->conn, "SELECT pgq.register_consumer_at($1, 'relay', $2::int8)", 2,
-			    params, &limit, reterr))
-			return -1;
-		s->mark = r->tick = tick;
-		RELAY_STEP(marked);
-	}
 	if (!tick && !r->carried)
 		return 0;
 	char nonce[POSITION_NONCE_MAX];
 	if (source_new_nonce(nonce, reterr))
 		return -1;
 	position_hint_next(&s->hint, r->carried, nonce);
-	s->hint.tick = s->mark;
+	s->hint.tick = tick ? tick : s->mark;
 	s->hint.lsn = r->delivered_lsn;
 	if (source_write_hint(s, reterr))
 		return -1;
 	r->carried = false;
 	RELAY_STEP(hinted);
+	if (!tick)
+		return 0;
+	RELAY_STEP(before_mark);
+	(void)snprintf(tick_text, sizeof(tick_text), "%" PRId64, tick);
+	if (pg_exec(s->conn, "SELECT pgq.register_consumer_at($1, 'relay', $2::int8)", 2, params,
+		    &limit, reterr))
+		return -1;
+	s->mark = r->tick = tick;
+	RELAY_STEP(marked);
 	return 0;
 }
 

@@ -89,8 +89,8 @@ static const char session_settings[] =
 	"SET default_transaction_deferrable = off; SET search_path = pg_catalog;"
 	"SET datestyle = 'ISO'; SET client_min_messages = warning; SET row_security = off";
 
-static int open_session(struct source *s, const char *application_name, PGconn **ret,
-			struct pgs_err *reterr)
+int source_connect(struct source *s, const char *application_name, bool replication, PGconn **ret,
+		   struct pgs_err *reterr)
 {
 	PGS_CLEANUP(pgpass_freep) char *password = NULL;
 	const struct assignment_credential *file =
@@ -99,13 +99,20 @@ static int open_session(struct source *s, const char *application_name, PGconn *
 		return -1;
 	const struct pg_connect params = { .conninfo = s->config.db->conninfo,
 					   .password = password,
-					   .application_name = application_name };
+					   .application_name = application_name,
+					   .replication = replication };
 	const struct pg_limit limit = { .timeout_us = CONNECT_TIMEOUT_US,
 					.interrupt_fd = s->config.stop_fd };
-	const struct pg_limit settings_limit = source_limit(s);
+	return pg_connect(&params, &limit, ret, reterr);
+}
+
+static int open_session(struct source *s, const char *application_name, PGconn **ret,
+			struct pgs_err *reterr)
+{
+	const struct pg_limit limit = source_limit(s);
 	PGS_CLEANUP(pg_closep) PGconn *conn = NULL;
-	if (pg_connect(&params, &limit, &conn, reterr) ||
-	    pg_exec(conn, session_settings, 0, NULL, &settings_limit, reterr))
+	if (source_connect(s, application_name, false, &conn, reterr) ||
+	    pg_exec(conn, session_settings, 0, NULL, &limit, reterr))
 		return -1;
 	*ret = PGS_STEAL(conn);
 	return 0;
@@ -167,7 +174,7 @@ static int read_identity(struct source *s, struct pgs_err *reterr)
 		"SELECT n.id, n.system_identifier, n.database::int8, n.format, "
 		"c.system_identifier, d.oid::int8, d.datname, "
 		"('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int, "
-		"pg_current_wal_flush_lsn() FROM %s.node n, pg_control_system() c, pg_database d "
+		"pg_current_wal_flush_lsn(), pg_snapshot_xmax(pg_current_snapshot()) FROM %s.node n, pg_control_system() c, pg_database d "
 		"WHERE d.datname = current_database()",
 		s->schema);
 	if (pg_query(s->conn, sql, 0, NULL, &limit, &node, reterr))
@@ -203,6 +210,7 @@ static int read_identity(struct source *s, struct pgs_err *reterr)
 	if (!position_parse_lsn(PQgetvalue(node, 0, 8), &s->lsn))
 		return pgs_err_set(reterr, PGS_ERR_BUG, "", "\"%s\" is not a WAL position",
 				   PQgetvalue(node, 0, 8));
+	s->next_txid = strtoull(PQgetvalue(node, 0, 9), NULL, 10);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "common/err.h"
 #include "common/pg.h"
 #include "common/setdoc.h"
+#include "worker/event.h"
 #include "worker/position.h"
 #include "worker/relation.h"
 #include "worker/status.h"
@@ -52,6 +53,7 @@ struct source {
 	char *database_name;
 	int64_t timeline;
 	uint64_t lsn; /* flushed when the session was opened */
+	uint64_t next_txid; /* at the same time */
 	char rollout[40]; /* that created the set */
 	char *start_snapshot;
 	int32_t queue_id;
@@ -60,7 +62,7 @@ struct source {
 	int64_t mark; /* tick of the consumer */
 	struct position_hint hint;
 
-	struct relation **relations; /* sorted by id */
+	struct relation **relations; /* sorted by id, then by partition */
 	size_t n_relations;
 };
 
@@ -83,9 +85,13 @@ int source_check(struct source *s, struct pgs_err *reterr) PGS_MUST_CHECK;
 int source_bulk(struct source *s, struct pgs_err *reterr) PGS_MUST_CHECK;
 void source_bulk_close(struct source *s);
 
-/* A relation by id, read when it is not known yet; lent until source_close(). CONFIG: there is none. */
-int source_relation(struct source *s, int32_t id, struct relation **ret,
+/*
+ * The relation that an event names, as its partition shows it, read when it is not known yet; lent until
+ * source_close(). CONFIG: there is none.
+ */
+int source_relation(struct source *s, const struct event *ev, struct relation **ret,
 		    struct pgs_err *reterr) PGS_MUST_CHECK;
+bool source_relation_is(const struct relation *rel, const struct event *ev);
 
 /* Write s->hint; flushed when it returns. */
 int source_write_hint(struct source *s, struct pgs_err *reterr) PGS_MUST_CHECK;
@@ -95,6 +101,13 @@ int source_write_hint(struct source *s, struct pgs_err *reterr) PGS_MUST_CHECK;
  * makes it so (an idle open transaction could keep it unflushed for long).
  */
 int source_flushed(struct source *s, uint64_t lsn, struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/*
+ * Does the position (NULL: there is none) belong to this source? As position_judge(), with what that must know
+ * looked up here: the event or the history of timelines. An error only when looking failed and may work later.
+ */
+int source_judge(struct source *s, const struct position *pos, enum position_verdict *ret,
+		 struct pgs_buf *why, struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /* 32 random hex digits. */
 int source_new_nonce(char ret[POSITION_NONCE_MAX], struct pgs_err *reterr) PGS_MUST_CHECK;

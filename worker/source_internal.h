@@ -13,4 +13,8 @@ int source_lock(struct source *s, struct pgs_err *reterr) PGS_MUST_CHECK;
 /* Class CONFIG when another server process answered than the one that we connected to. */
 int source_check_pid(const struct source *s, int pid, struct pgs_err *reterr) PGS_MUST_CHECK;
 
+/* A session of its own, with password; replication: that of a walsender. Class CONFIG: refused. */
+int source_connect(struct source *s, const char *application_name, bool replication, PGconn **ret,
+		   struct pgs_err *reterr) PGS_MUST_CHECK;
+
 #endif

@@ -34,7 +34,7 @@ struct status {
 	uint64_t queue_age_us;
 	uint64_t delivered_ev_time_us;
 	uint64_t lag_us[4];
-	char text[256];
+	char text[CTL_TEXT_MAX];
 };
 
 void status_init(struct status *st, int wake_fd);

@@ -24,9 +24,9 @@
 	X(flushed, "the source has flushed what the window shows")                                 \
 	X(position_produced, "the position is produced")                                           \
 	X(committed, "the commit is acknowledged")                                                 \
+	X(hinted, "the hint is written")                                                           \
 	X(before_mark, "before the consumer's mark is moved")                                      \
-	X(marked, "the mark is moved, the hint is not written")                                    \
-	X(hinted, "mark and hint are written")
+	X(marked, "the mark is moved")
 
 #define RELAY_STEP_ENUM(name, where) RELAY_STEP_##name,
 enum relay_step { RELAY_STEPS(RELAY_STEP_ENUM) RELAY_N_STEPS };

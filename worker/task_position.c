@@ -107,22 +107,14 @@ static int read_kafka(struct side *side, struct sink *sink, struct pgs_err *rete
 	return 0;
 }
 
-static void judge(struct side *side)
+static int judge(struct side *side, struct pgs_err *reterr)
 {
-	const struct source *s = side->source;
-	const struct position_source source = { .name = s->config.db->name,
-						.system = s->system,
-						.database = s->database,
-						.timeline = s->timeline,
-						.lsn = s->lsn,
-						.token = s->token };
-	if (*side->unreadable) {
-		pgs_buf_puts(&side->why, side->unreadable);
-		side->verdict = POSITION_REWIND;
-		return;
-	}
-	side->verdict =
-		position_judge(side->found ? &side->pos : NULL, &s->hint, &source, &side->why);
+	if (!*side->unreadable)
+		return source_judge(side->source, side->found ? &side->pos : NULL, &side->verdict,
+				    &side->why, reterr);
+	pgs_buf_puts(&side->why, side->unreadable);
+	side->verdict = POSITION_REWIND;
+	return 0;
 }
 
 static const char *verdict_name(enum position_verdict verdict)
@@ -251,6 +243,7 @@ static int accept_position(struct side *side, struct sink *sink, struct pgs_err 
 	(void)snprintf(token, sizeof(token), "%" PRId64 ".0.0", s->token.generation);
 	(void)snprintf(s->hint.prev_nonce, sizeof(s->hint.prev_nonce), "%s", nonce);
 	const struct position pos = { .state = side->pos.state,
+				      .transaction = side->pos.transaction,
 				      .version = side->pos.version,
 				      .system = s->system,
 				      .database = s->database,
@@ -341,9 +334,9 @@ static int one_database(const struct source_config *config, struct sink *sink,
 			     .raw = PGS_BUF_INIT(2 * POSITION_MAX_BYTES),
 			     .why = PGS_BUF_INIT(4096) };
 	if (source_new(config, &side.source, reterr) || source_open(side.source, reterr) ||
-	    open_kafka(&side, sink, config->owned, reterr) || read_kafka(&side, sink, reterr))
+	    open_kafka(&side, sink, config->owned, reterr) || read_kafka(&side, sink, reterr) ||
+	    judge(&side, reterr))
 		return -1;
-	judge(&side);
 	if (look_at_queue(&side,
 			  side.pos.state.upto ? side.pos.state.upto : side.pos.state.snapshot,
 			  reterr))

@@ -275,7 +275,7 @@ static bool judge(struct worker *w)
 	size_t n_judged = 0;
 	size_t n_parked = 0;
 	enum pgs_err_class worst = PGS_ERR_CONFIG;
-	char text[256] = "";
+	char text[CTL_TEXT_MAX] = "";
 	for (size_t i = 0; i < w->n_threads; i++) {
 		struct status *st = &w->threads[i].status;
 		(void)pthread_mutex_lock(&st->lock);
