@@ -50,7 +50,6 @@ static const char *const properties[][2] = {
 	{ "queue.buffering.max.messages", "100000" },
 	{ "queue.buffering.max.kbytes", "65536" },
 	{ "socket.nagle.disable", "true" },
-	{ "delivery.report.only.error", "true" },
 	{ "transactional.id", "bench.limit" },
 };
 
