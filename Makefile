@@ -90,9 +90,9 @@ PROGRAMS := $(BUILD)/pgshovel $(BUILD)/pgshoveld $(BUILD)/pgshovel-kafka-relay
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
-# Files of tests/lib without main(): linked with every test program.
-TEST_PART_SOURCES := $(addprefix tests/lib/,checker.c latency.c reader.c record.c)
-TEST_TOOL_SOURCES := $(filter-out $(TEST_PART_SOURCES),$(wildcard tests/lib/*.c tests/bench/*.c tests/fakes/*.c))
+# Files without main(): linked with every test program.
+TEST_PART_SOURCES := $(addprefix tests/lib/,checker.c latency.c reader.c record.c) $(addprefix tests/chaos/,deeds.c schedule.c)
+TEST_TOOL_SOURCES := $(filter-out $(TEST_PART_SOURCES),$(wildcard tests/lib/*.c tests/bench/*.c tests/chaos/*.c tests/fakes/*.c))
 TEST_TOOLS := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(TEST_TOOL_SOURCES))))
 
 MAN_SOURCES := $(wildcard common/*.[1-8] admin/*.[1-8] supervisor/*.[1-8] worker/*.[1-8] docs/*.[1-8])
@@ -100,8 +100,9 @@ MAN_PAGES := $(addprefix $(BUILD)/man/,$(notdir $(MAN_SOURCES)))
 
 C_FILES = $(wildcard common/*.[ch] admin/*.[ch] supervisor/*.[ch] worker/*.[ch] tests/*/*.[ch])
 
-.PHONY: all programs tests man deps libraries check check-unit check-integration test demo bench lint \
-	format format-check fuzz cov install dist clean run-tests run-demo run-bench run-fuzz run-cov FORCE
+.PHONY: all programs tests man deps libraries check check-unit check-integration test chaos demo bench \
+	lint format format-check fuzz cov install dist clean run-tests run-chaos run-demo run-bench run-fuzz \
+	run-cov FORCE
 
 all: programs man
 programs: $(PROGRAMS)
@@ -231,6 +232,16 @@ test:
 
 run-tests: all tests
 	@BUILD=$(abspath $(BUILD)) tests/run
+
+# make chaos SEED=7 MINUTES=3: load and faults that follow from the seed, then the proof. 3 minutes of it are part of make test.
+MINUTES ?= 3
+
+chaos:
+	tests/lib/deps.sh
+	@$(MAKE) MODE=$(TEST_MODE) run-chaos
+
+run-chaos: all tests
+	@SEED=$(SEED) MINUTES=$(MINUTES) BUILD=$(abspath $(BUILD)) tests/chaos/run
 
 demo:
 	tests/lib/deps.sh
