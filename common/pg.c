@@ -192,12 +192,18 @@ int pg_connect(const struct pg_connect *params, const struct pg_limit *limit, PG
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
 				   "\"options\" of conninfo is too long");
 
-	/* Later entries win over what conninfo says; empty ones do not count. */
-	const char *const keywords[] = { "dbname",           "password",
+	/*
+	 * Later entries win over what conninfo says, earlier ones do not; empty ones do not count. A server that
+	 * vanished without a word is noticed after some minutes, not two hours.
+	 */
+	const char *const keywords[] = { "keepalives_idle",  "keepalives_interval",
+					 "dbname",           "password",
 					 "passfile",         "options",
 					 "application_name", "client_encoding",
 					 "replication",      NULL };
-	const char *const values[] = { params->conninfo,
+	const char *const values[] = { "60",
+				       "15",
+				       params->conninfo,
 				       params->password,
 				       params->passfile,
 				       pgs_buf_str(&options),

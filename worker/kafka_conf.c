@@ -242,6 +242,8 @@ static int fill(struct kafka_sink *k, enum kafka_role role, rd_kafka_conf_t *con
 	case KAFKA_PRODUCER:
 		k->transaction_timeout_us =
 			get_number(conf, "transaction.timeout.ms", 60000) * 1000;
+		/* Half of it is for what is sent to arrive, and for the commit. */
+		k->sink.transaction_max_us = k->transactional ? k->transaction_timeout_us / 2 : 0;
 		/* The library counts the lengths of headers too. */
 		k->sink.record_max_bytes =
 			get_number(conf, "message.max.bytes", 1000000) - HEADER_BYTES;

@@ -183,9 +183,7 @@ void relay_free(struct relay *r)
 		return;
 	let_go(r);
 	r->sink->ops->free(r->sink);
-	for (size_t i = 0; i < r->transaction.n_collections; i++)
-		free(r->transaction.collections[i].name);
-	free(r->transaction.collections);
+	position_transaction_done(&r->transaction);
 	pgs_buf_done(&r->key);
 	pgs_buf_done(&r->text);
 	pgs_buf_done(&r->held.text);

@@ -21,17 +21,6 @@
 #include "worker/status.h"
 #include "worker/window.h"
 
-/* Place in the transaction whose events are being sent, for transactions = true. */
-struct relay_transaction {
-	int64_t txid; /* 0: none is open */
-	int64_t total;
-	struct relay_collection {
-		char *name; /* schema.table */
-		int64_t events;
-	} * collections;
-	size_t n_collections;
-};
-
 /*
  * The delete and the tombstone of a key change, until its insert is known to fit: with quarantine an event is
  * sent whole or not at all.
@@ -52,7 +41,7 @@ struct relay {
 	struct reader *reader;
 	struct position_state state; /* S: everything up to it is delivered */
 	struct retention retention;
-	struct relay_transaction transaction;
+	struct position_transaction transaction; /* whose events are being sent */
 	char *prefix; /* of topics */
 	struct pgs_buf key; /* of the position */
 	struct pgs_buf text;

@@ -60,6 +60,8 @@ struct sink_refusal {
 struct sink {
 	const struct sink_ops *ops;
 	size_t record_max_bytes; /* of a record; 0: no limit. Set before acquire() returns */
+	uint64_t
+		transaction_max_us; /* commit sooner than this after begin(); 0: no limit. Likewise */
 	int64_t event_id; /* of the records that write() gets next; 0: of none. The caller's */
 	struct sink_refusal refusal;
 };

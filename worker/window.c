@@ -2,9 +2,11 @@
  * worker/window.c
  *    Chooses how the next window is read and hands it out in parts. See worker/window.h.
  *
- *    IDLE ──backlog known──▶ COPY up to a tick ──fits──▶ MEMORY ──parts──▶ IDLE
- *      │                          └──too large──▶ STREAM ──parts──▶ IDLE
- *      └──else──▶ live statement ──fits──▶ MEMORY;   too large: backlog known
+ *    start inside a window ──▶ COPY of its rest ──fits──▶ parts from memory
+ *    backlog known ──▶ COPY up to a tick ────────┴─too large──▶ COPY in the order of sending, chunk by chunk
+ *    else ──▶ live statement ──fits──▶ parts from memory;   too large: backlog known
+ *
+ * The order of sending does not depend on how a window was read, so that a restart may read it another way.
  */
 #include "worker/window.h"
 
@@ -19,34 +21,36 @@
 #include "worker/window_read.h"
 #include "worker/window_store.h"
 
-enum reader_mode {
-	READER_IDLE, /* no window is open */
-	READER_MEMORY, /* a whole window is in the store; parts of it are handed out */
-	READER_STREAM, /* COPY is running in ev_id order; one part at a time is in the store */
-};
-
 struct reader {
 	struct source *source;
 	const struct setdoc *doc;
 	order_key_fn *key;
 	void *ctx;
-	enum reader_mode mode;
 	bool prepared; /* the live statement */
 	bool backlog; /* ticks may hold more than a live statement should read */
 	struct tick_base base;
+
+	/* The window at hand: what was not visible in `lower` and is in `upper`. */
 	struct snapshot lower;
 	struct snapshot upper;
 	struct pgs_buf lower_text;
 	struct pgs_buf upper_text;
 	uint64_t lsn;
 	int64_t read_at_us;
+	bool by_transaction; /* the order of sending; else by ev_id */
+	bool streaming; /* the server sorts, the store holds a chunk; else the store holds all */
+	bool chained; /* streaming: rows may be written again by triggers */
+	bool copy_first;
+	bool ended; /* nothing is left to be read */
+
 	struct store store;
 	uint32_t *order; /* the store's events in the order of sending */
 	uint32_t *rank; /* an event's place before chaining; NULL: chaining changed nothing */
-	int64_t *last; /* with transactions only */
-	size_t at; /* MEMORY: parts begin here */
-	bool copy_first; /* STREAM */
-	bool copy_ended;
+	int64_t *last; /* by_transaction only */
+	size_t at; /* in order: what was handed out ends here */
+	size_t part_at; /* and began here */
+	int64_t end_txid; /* the transaction that was asked about last */
+	int64_t end_id; /* its largest ev_id */
 	size_t peak_bytes; /* largest window since the last trim */
 	struct window window;
 };
@@ -64,6 +68,7 @@ int reader_new(struct source *source, order_key_fn *key, void *ctx, struct reade
 	r->key = key;
 	r->ctx = ctx;
 	r->backlog = true; /* after a start there may be any amount */
+	r->ended = true;
 	r->base.id = source->mark - 1;
 	r->lower_text = PGS_BUF_INIT(SNAPSHOT_TEXT_MAX);
 	r->upper_text = PGS_BUF_INIT(SNAPSHOT_TEXT_MAX);
@@ -94,10 +99,17 @@ void reader_free(struct reader *r)
 	free(r);
 }
 
+/* Everything of the window is handed out. */
+static bool is_idle(const struct reader *r)
+{
+	return r->ended && r->at == r->store.n;
+}
+
 void reader_trim(struct reader *r)
 {
-	if (r->peak_bytes < TRIM_BYTES || r->mode != READER_IDLE)
+	if (r->peak_bytes < TRIM_BYTES || !is_idle(r))
 		return;
+	r->at = 0;
 	forget_order(r);
 	store_done(&r->store);
 	r->peak_bytes = 0;
@@ -107,19 +119,50 @@ void reader_trim(struct reader *r)
 
 /* ---- Order, and where a part may end. ---- */
 
+/* The largest ev_id of a transaction of the window. */
+static int transaction_end(struct reader *r, int64_t txid, int64_t *ret, struct pgs_err *reterr)
+{
+	if (r->end_txid != txid) {
+		r->end_txid = 0;
+		if (read_transaction_end(r->source, txid, &r->end_id, reterr))
+			return -1;
+		r->end_txid = txid;
+	}
+	*ret = r->end_id;
+	return 0;
+}
+
+/* A chunk comes in the order of sending; its last transaction may go on in the next one. */
+static int order_of_chunk(struct reader *r, struct pgs_err *reterr)
+{
+	const struct event *events = r->store.events;
+	int64_t end = 0;
+	for (size_t i = 0; i < r->store.n; i++)
+		r->order[i] = (uint32_t)i;
+	for (size_t i = r->by_transaction ? r->store.n : 0; i > 0; i--) {
+		const bool newest = i == r->store.n;
+		if (newest && !r->ended && transaction_end(r, events[i - 1].txid, &end, reterr))
+			return -1;
+		if (newest ? r->ended : events[i].txid != events[i - 1].txid)
+			end = events[i - 1].id;
+		r->last[i - 1] = end;
+	}
+	return 0;
+}
+
 static int arrange(struct reader *r, struct pgs_err *reterr)
 {
 	const struct store *st = &r->store;
-	const bool whole_transactions = r->doc->format.transactions;
 	forget_order(r);
 	if (!st->n)
 		return 0;
 	r->order = malloc(st->n * sizeof(*r->order));
-	r->last = whole_transactions ? malloc(st->n * sizeof(*r->last)) : NULL;
-	if (!r->order || (whole_transactions && !r->last))
+	r->last = r->by_transaction ? malloc(st->n * sizeof(*r->last)) : NULL;
+	if (!r->order || (r->by_transaction && !r->last))
 		return pgs_err_nomem(reterr);
-	if (whole_transactions ? order_by_transaction(st->events, st->n, r->order, r->last, reterr)
-			       : order_by_id(st->events, st->n, r->order, reterr))
+	if (r->streaming        ? order_of_chunk(r, reterr)
+	    : r->by_transaction ? order_by_transaction(st->events, st->n, r->order, r->last, reterr)
+				: order_by_id(st->events, st->n, r->order, reterr))
 		return -1;
 
 	size_t n_chained = 0;
@@ -145,30 +188,36 @@ static size_t event_bytes(const struct event *ev)
 	return (size_t)ev->new_row.len + ev->old_row.len;
 }
 
-/*
- * The end of the part that begins at `at`: batch_events and batch_bytes, at least one event. A restart goes
- * on behind one event of the unchained order, so a part must hold just the events up to that one: where
- * chaining moved some across its end, the part grows to the next place where it did not.
- */
-static size_t part_end(const struct reader *r, size_t at)
+static bool part_is_full(const struct reader *r, size_t n, size_t bytes)
 {
-	const struct event *events = r->store.events;
-	const size_t n = r->store.n;
-	size_t bytes = 0;
-	size_t end = at;
-	while (end < n && (end == at || (end - at < (size_t)r->doc->relay.batch_events &&
-					 bytes < r->doc->relay.batch_bytes)))
-		bytes += event_bytes(&events[r->order[end++]]);
-	if (!r->rank)
-		return end;
+	return n >= (size_t)r->doc->relay.batch_events || bytes >= r->doc->relay.batch_bytes;
+}
+
+/*
+ * A restart goes on behind one event of the unchained order, so a part must hold just the events up to that
+ * one: where chaining moved some across its end, the part grows to the next place where it did not.
+ */
+static size_t closed_end(const struct reader *r, size_t at, size_t end)
+{
 	size_t largest_rank = at;
-	for (size_t i = at; i < n; i++) {
+	for (size_t i = at; r->rank && i < r->store.n; i++) {
 		const size_t rank = r->rank[r->order[i]];
 		largest_rank = rank > largest_rank ? rank : largest_rank;
 		if (i + 1 >= end && largest_rank == i)
 			return i + 1;
 	}
-	return n;
+	return end;
+}
+
+/* The end of the part that begins at `at`: at least one event, when there is any. */
+static size_t part_end(const struct reader *r, size_t at)
+{
+	const struct event *events = r->store.events;
+	size_t bytes = 0;
+	size_t end = at;
+	while (end < r->store.n && (end == at || !part_is_full(r, end - at, bytes)))
+		bytes += event_bytes(&events[r->order[end++]]);
+	return closed_end(r, at, end);
 }
 
 /* The event behind which a restart goes on: the last one of [.., end) before chaining moved any. */
@@ -180,103 +229,112 @@ static const struct event *cut_event(const struct reader *r, size_t at, size_t e
 	return &r->store.events[r->order[i]];
 }
 
-/* Hand out order[at, end); `whole`: the window ends with it. */
-static int hand_out(struct reader *r, size_t at, size_t end, bool whole, struct pgs_err *reterr)
+/* Hand out order[part_at, at). */
+static int hand_out(struct reader *r, struct pgs_err *reterr)
 {
 	struct window *w = &r->window;
 	const struct event *events = r->store.events;
 	w->events = events;
-	w->order = r->order ? r->order + at : NULL;
-	w->n = end - at;
+	w->order = r->order ? r->order + r->part_at : NULL;
+	w->n = r->at - r->part_at;
 	w->last = r->last;
 	w->lsn = r->lsn;
 	w->read_at_us = r->read_at_us;
-	int64_t largest = 0;
-	for (size_t i = at; i < end; i++) {
+	for (size_t i = r->part_at; i < r->at; i++) {
 		const struct event *ev = &events[r->order[i]];
-		largest = ev->id > largest ? ev->id : largest;
+		w->newest_ev_id = ev->id > w->newest_ev_id ? ev->id : w->newest_ev_id;
 		w->newest_time_us =
 			ev->time_us > w->newest_time_us ? ev->time_us : w->newest_time_us;
 	}
-	w->newest_ev_id = largest > w->newest_ev_id ? largest : w->newest_ev_id;
-	if (whole) {
+	if (is_idle(r)) {
 		w->more = r->backlog;
-		r->mode = READER_IDLE;
 		return position_state_set(&w->after, pgs_buf_str(&r->upper_text), NULL, 0, 0,
 					  reterr);
 	}
 	w->more = true;
-	const struct event *cut = cut_event(r, at, end);
+	const struct event *cut = cut_event(r, r->part_at, r->at);
 	return position_state_set(&w->after, pgs_buf_str(&r->lower_text),
 				  pgs_buf_str(&r->upper_text), r->last ? r->last[cut - events] : 0,
 				  cut->id, reterr);
 }
 
-static int next_in_memory(struct reader *r, struct pgs_err *reterr)
-{
-	const size_t at = r->at;
-	r->at = part_end(r, at);
-	return hand_out(r, at, r->at, r->at == r->store.n, reterr);
-}
+/* ---- A window that does not fit: chunks of it, as the server sorts them. ---- */
 
-/* ---- Stream: the window does not fit, or a restart goes on inside one. ---- */
-
-static int stream_open(struct reader *r, const struct position_state *resume,
-		       struct pgs_err *reterr)
-{
-	char condition[128];
-	const bool by_transaction = r->doc->format.transactions;
-	const char *where = NULL;
-	if (resume && resume->upto) {
-		where = condition;
-		if (by_transaction && resume->cut_tx)
-			(void)snprintf(condition, sizeof(condition),
-				       "(cut_tx, ev_id) > (%" PRId64 "::int8, %" PRId64 "::int8)",
-				       resume->cut_tx, resume->ev_id);
-		else
-			(void)snprintf(condition, sizeof(condition), "ev_id > %" PRId64,
-				       resume->ev_id);
-	}
-	r->mode = READER_STREAM;
-	r->copy_first = true;
-	r->copy_ended = false;
-	return read_copy_open(r->source, &r->lower, &r->upper, where, true, by_transaction, reterr);
-}
-
-/* A transaction may go on in the next part: only the server knows its largest ev_id. */
-static int complete_last(struct reader *r, struct pgs_err *reterr)
+/*
+ * A chunk is one part. Where rows may be written again by triggers it goes on to the end of the transaction,
+ * as far as memory allows: chaining needs to see all of it.
+ */
+static int chunk_is_full(struct reader *r, size_t bytes, bool *ret, struct pgs_err *reterr)
 {
 	const struct store *st = &r->store;
-	if (!r->last || r->copy_ended || !st->n)
+	int64_t end = 0;
+	*ret = part_is_full(r, st->n, bytes);
+	if (!*ret || !r->chained || st->bytes >= r->doc->relay.window_memory_bytes)
 		return 0;
-	const int64_t txid = st->events[r->order[st->n - 1]].txid;
-	int64_t largest = 0;
-	if (read_transaction_end(r->source, txid, &largest, reterr))
+	const struct event *ev = &st->events[st->n - 1];
+	if (transaction_end(r, ev->txid, &end, reterr))
 		return -1;
-	for (size_t i = st->n; i > 0 && st->events[r->order[i - 1]].txid == txid; i--)
-		r->last[r->order[i - 1]] = largest;
+	*ret = ev->id == end;
 	return 0;
 }
 
-static int next_in_stream(struct reader *r, struct pgs_err *reterr)
+static int read_chunk(struct reader *r, struct pgs_err *reterr)
 {
 	struct store *st = &r->store;
 	size_t bytes = 0;
 	store_reset(st);
-	for (size_t seen = 0; !r->copy_ended && st->n < (size_t)r->doc->relay.batch_events &&
-			      bytes < r->doc->relay.batch_bytes;) {
+	r->at = 0;
+	for (bool full = false; !full && !r->ended;) {
 		const int rc = read_copy_row(r->source, st, &r->copy_first, reterr);
 		if (rc < 0)
 			return -1;
-		r->copy_ended = rc == 0;
-		for (; seen < st->n; seen++)
-			bytes += event_bytes(&st->events[seen]);
+		r->ended = rc == 0;
+		if (r->ended)
+			break;
+		bytes += event_bytes(&st->events[st->n - 1]);
+		if (chunk_is_full(r, bytes, &full, reterr))
+			return -1;
 	}
 	r->read_at_us = pgs_wall_us();
 	r->peak_bytes = st->bytes > r->peak_bytes ? st->bytes : r->peak_bytes;
-	if (arrange(r, reterr) || complete_last(r, reterr))
+	return arrange(r, reterr);
+}
+
+/* after: as for read_by_copy(). */
+static int stream_open(struct reader *r, const struct position_state *after, struct pgs_err *reterr)
+{
+	bool may_chain = false;
+	if (read_may_chain(r->source, &may_chain, reterr))
 		return -1;
-	return hand_out(r, 0, st->n, r->copy_ended, reterr);
+	r->streaming = true;
+	r->by_transaction = r->by_transaction || (may_chain && !after);
+	r->chained = may_chain && r->by_transaction;
+	r->copy_first = true;
+	r->ended = false;
+	const struct read_copy what = { .lower = &r->lower,
+					.upper = &r->upper,
+					.after = after,
+					.by_transaction = r->by_transaction,
+					.ordered = true };
+	return read_copy_open(r->source, &what, reterr) ? -1 : read_chunk(r, reterr);
+}
+
+static int next_part(struct reader *r, struct pgs_err *reterr)
+{
+	if (r->at == r->store.n && !r->ended && read_chunk(r, reterr))
+		return -1;
+	r->part_at = r->at;
+	r->at = part_end(r, r->part_at);
+	return hand_out(r, reterr);
+}
+
+int window_shorten(struct reader *r, size_t n, struct pgs_err *reterr)
+{
+	const size_t end = closed_end(r, r->part_at, r->part_at + n);
+	if (end >= r->at)
+		return 0;
+	r->at = end;
+	return hand_out(r, reterr);
 }
 
 /* ---- A new window. ---- */
@@ -288,11 +346,22 @@ static int set_text(struct pgs_buf *buf, const struct snapshot *s, struct pgs_er
 	return pgs_buf_failed(buf) ? pgs_err_nomem(reterr) : 0;
 }
 
-/* The window [lower, upper) by COPY without order; a larger one than window_memory becomes a stream. */
-static int read_by_copy(struct reader *r, struct pgs_err *reterr)
+static void now_in_memory(struct reader *r)
+{
+	r->streaming = false;
+	r->ended = true;
+}
+
+/* The window, or what comes after `after` in it, by COPY without order; too large, it becomes a stream. */
+static int read_by_copy(struct reader *r, const struct position_state *after,
+			struct pgs_err *reterr)
 {
 	bool first = true;
-	if (read_copy_open(r->source, &r->lower, &r->upper, NULL, false, false, reterr))
+	const struct read_copy what = { .lower = &r->lower,
+					.upper = &r->upper,
+					.after = after,
+					.by_transaction = r->by_transaction };
+	if (read_copy_open(r->source, &what, reterr))
 		return -1;
 	for (int rc = 1; rc;) {
 		rc = read_copy_row(r->source, &r->store, &first, reterr);
@@ -307,9 +376,9 @@ static int read_by_copy(struct reader *r, struct pgs_err *reterr)
 		r->peak_bytes = r->store.bytes;
 		store_done(&r->store);
 		source_bulk_close(r->source); /* quicker than reading the rest away */
-		return stream_open(r, NULL, reterr) ? -1 : next_in_stream(r, reterr);
+		return stream_open(r, after, reterr);
 	}
-	r->mode = READER_MEMORY;
+	now_in_memory(r);
 	return 0;
 }
 
@@ -322,7 +391,7 @@ static int read_backlog(struct reader *r, bool *ret_done, struct pgs_err *reterr
 	*ret_done = found;
 	if (!found)
 		return 0;
-	return set_text(&r->upper_text, &r->upper, reterr) ? -1 : read_by_copy(r, reterr);
+	return set_text(&r->upper_text, &r->upper, reterr) ? -1 : read_by_copy(r, NULL, reterr);
 }
 
 /* Everything up to now, small or not: no tick is in between. */
@@ -337,7 +406,7 @@ static int read_newest(struct reader *r, struct pgs_err *reterr)
 		      reterr))
 		return -1;
 	if (!over) {
-		r->mode = READER_MEMORY;
+		now_in_memory(r);
 		r->backlog = false;
 		return 0;
 	}
@@ -349,54 +418,52 @@ static int read_newest(struct reader *r, struct pgs_err *reterr)
 	if (read_now(r->source, &r->upper, &r->lsn, reterr) ||
 	    set_text(&r->upper_text, &r->upper, reterr))
 		return -1;
-	return read_by_copy(r, reterr);
+	return read_by_copy(r, NULL, reterr);
+}
+
+/* A restart inside a cut window: its rest, in the order in which it was begun. */
+static int read_rest(struct reader *r, const struct position_state *from, struct pgs_err *reterr)
+{
+	PGS_CLEANUP(snapshot_done) struct snapshot now = { .xmin = 0 };
+	if (snapshot_parse(from->upto, &r->upper, reterr) ||
+	    set_text(&r->upper_text, &r->upper, reterr) ||
+	    read_now(r->source, &now, &r->lsn, reterr))
+		return -1;
+	r->by_transaction = from->cut_tx != 0;
+	return read_by_copy(r, from, reterr);
 }
 
 static int open_window(struct reader *r, const struct position_state *from, struct pgs_err *reterr)
 {
+	store_reset(&r->store);
+	r->at = 0;
+	r->end_txid = 0;
+	r->by_transaction = r->doc->format.transactions;
 	if (snapshot_parse(from->snapshot, &r->lower, reterr) ||
 	    set_text(&r->lower_text, &r->lower, reterr))
 		return -1;
 	if (from->upto) {
-		/* A restart inside a cut window. */
-		if (snapshot_parse(from->upto, &r->upper, reterr) ||
-		    set_text(&r->upper_text, &r->upper, reterr))
+		if (read_rest(r, from, reterr))
 			return -1;
-		PGS_CLEANUP(snapshot_done) struct snapshot now = { .xmin = 0 };
-		if (read_now(r->source, &now, &r->lsn, reterr) || stream_open(r, from, reterr))
+	} else {
+		bool done = false;
+		if (r->backlog && read_backlog(r, &done, reterr))
 			return -1;
-		return next_in_stream(r, reterr);
+		if (!done && read_newest(r, reterr))
+			return -1;
 	}
-	bool done = false;
-	if (r->backlog && read_backlog(r, &done, reterr))
-		return -1;
-	if (!done && read_newest(r, reterr))
-		return -1;
-	if (r->mode != READER_MEMORY)
-		return 0; /* a stream, whose first part is handed out */
+	if (r->streaming)
+		return 0; /* its first chunk is arranged */
 	r->read_at_us = pgs_wall_us();
-	r->at = 0;
 	r->peak_bytes = r->store.bytes > r->peak_bytes ? r->store.bytes : r->peak_bytes;
-	return arrange(r, reterr) ? -1 : next_in_memory(r, reterr);
+	return arrange(r, reterr);
 }
 
 int window_next(struct reader *r, const struct position_state *from, const struct window **ret,
 		struct pgs_err *reterr)
 {
-	int rc = -1;
-	switch (r->mode) {
-	case READER_IDLE:
-		store_reset(&r->store);
-		rc = open_window(r, from, reterr);
-		break;
-	case READER_MEMORY:
-		rc = next_in_memory(r, reterr);
-		break;
-	case READER_STREAM:
-		rc = next_in_stream(r, reterr);
-		break;
-	}
-	if (!rc)
-		*ret = &r->window;
-	return rc;
+	if ((is_idle(r) && open_window(r, from, reterr)) || next_part(r, reterr))
+		return -1;
+	*ret = &r->window;
+	return 0;
 }

@@ -26,8 +26,11 @@ struct window {
 	const struct event *events;
 	const uint32_t *order; /* n indexes into events, in the order of sending */
 	size_t n; /* 0: nothing new; the state has moved on all the same */
-	const int64_t
-		*last; /* with transactions: per event, the largest ev_id of its transaction */
+	/*
+	 * The window is sent in whole transactions: per event, the largest ev_id of its transaction. NULL: by ev_id.
+	 * A window that a restart goes on in keeps the order in which it was begun.
+	 */
+	const int64_t *last;
 	uint64_t lsn; /* the source must have flushed this before the events may be published */
 	bool more; /* more is known to wait: read on at once */
 	int64_t newest_ev_id;
@@ -49,6 +52,12 @@ void reader_free(struct reader *r);
  */
 int window_next(struct reader *r, const struct position_state *from, const struct window **ret,
 		struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/*
+ * Less of the part that was handed out last: its first n events (n > 0), or the few more that must go together
+ * with them. The window that window_next() gave is changed in place; what was cut off comes with the next one.
+ */
+int window_shorten(struct reader *r, size_t n, struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /* Give memory of large windows back to the system; cheap when there is none. */
 void reader_trim(struct reader *r);

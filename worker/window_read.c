@@ -235,40 +235,80 @@ int read_transaction_end(struct source *s, int64_t txid, int64_t *ret, struct pg
 	return 0;
 }
 
-int read_copy_open(struct source *s, const struct snapshot *lower, const struct snapshot *upper,
-		   const char *condition, bool ordered, bool by_transaction, struct pgs_err *reterr)
+int read_may_chain(struct source *s, bool *ret, struct pgs_err *reterr)
+{
+	const struct pg_limit limit = source_limit(s);
+	const char *params[] = { s->config.assignment->set };
+	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
+	char sql[160];
+	(void)snprintf(sql, sizeof(sql),
+		       "SELECT EXISTS (SELECT FROM %s.relation WHERE set_name = $1 AND chained)",
+		       s->schema);
+	if (pg_query(s->conn, sql, 1, params, &limit, &res, reterr))
+		return -1;
+	*ret = *PQgetvalue(res, 0, 0) == 't';
+	return 0;
+}
+
+/* By ev_id: the condition goes into each branch, so that the index range is all that is read. */
+static void put_by_id(const struct source *s, const struct read_copy *what, struct pgs_buf *sql)
+{
+	char after[48];
+	(void)snprintf(after, sizeof(after), "ev_id > %" PRId64,
+		       what->after ? what->after->ev_id : 0);
+	snapshot_put_window_sql(what->lower, what->upper, s->event_table, EVENT_COLUMNS,
+				what->after ? after : NULL, sql);
+	if (what->ordered)
+		pgs_buf_lit(sql, " ORDER BY ev_id");
+}
+
+/* By transaction: the largest ev_id of each is looked up first; the rows are sorted once. */
+static void put_by_transaction(const struct source *s, const struct read_copy *what,
+			       struct pgs_buf *sql)
+{
+	pgs_buf_lit(sql, "SELECT " EVENT_COLUMNS " FROM (");
+	snapshot_put_window_sql(what->lower, what->upper, s->event_table, EVENT_COLUMNS, NULL, sql);
+	pgs_buf_lit(sql, ") w JOIN (SELECT ev_txid AS cut_txid, max(ev_id) AS cut_tx FROM (");
+	snapshot_put_window_sql(what->lower, what->upper, s->event_table, "ev_txid, ev_id", NULL,
+				sql);
+	pgs_buf_lit(sql, ") v GROUP BY ev_txid) t ON cut_txid = ev_txid");
+	if (what->after)
+		pgs_buf_printf(sql,
+			       " WHERE (cut_tx, ev_id) > (%" PRId64 "::int8, %" PRId64 "::int8)",
+			       what->after->cut_tx, what->after->ev_id);
+	if (what->ordered)
+		pgs_buf_lit(sql, " ORDER BY cut_tx, ev_id");
+}
+
+int read_copy_open(struct source *s, const struct read_copy *what, struct pgs_err *reterr)
 {
 	const struct pg_limit limit = source_limit(s);
 	PGS_CLEANUP(pgs_buf_done) struct pgs_buf sql = PGS_BUF_INIT(32 * 1024 * 1024);
 	if (source_bulk(s, reterr))
 		return -1;
 	pgs_buf_lit(&sql, "COPY (");
-	if (by_transaction) {
-		/* The condition speaks of the largest ev_id too, so it stands outside. */
-		pgs_buf_lit(&sql, "SELECT " EVENT_COLUMNS " FROM (SELECT w.*, max(ev_id) OVER "
-				  "(PARTITION BY ev_txid) AS cut_tx FROM (");
-		snapshot_put_window_sql(lower, upper, s->event_table, EVENT_COLUMNS, NULL, &sql);
-		pgs_buf_printf(&sql, ") w) t WHERE %s ORDER BY cut_tx, ev_id",
-			       condition ? condition : "true");
-	} else {
-		snapshot_put_window_sql(lower, upper, s->event_table, EVENT_COLUMNS, condition,
-					&sql);
-		if (ordered)
-			pgs_buf_lit(&sql, " ORDER BY ev_id");
-	}
+	if (what->by_transaction && (what->after || what->ordered))
+		put_by_transaction(s, what, &sql);
+	else
+		put_by_id(s, what, &sql);
 	pgs_buf_lit(&sql, ") TO STDOUT (FORMAT binary)");
 	if (pgs_buf_failed(&sql))
 		return pgs_err_nomem(reterr);
 	return pg_copy_open(s->bulk, pgs_buf_str(&sql), &limit, reterr);
 }
 
+/* A window of any size is sorted before its first row comes; keep-alives notice a server that is gone. */
+#define FIRST_ROW_TIMEOUT_US (UINT64_C(6) * 3600 * 1000 * 1000)
+
 static const char copy_signature[11] = "PGCOPY\n\377\r\n"; /* and its NUL */
 
 int read_copy_row(struct source *s, struct store *st, bool *first, struct pgs_err *reterr)
 {
-	const struct pg_limit limit = source_limit(s);
+	struct pg_limit limit = source_limit(s);
 	char *row = NULL;
 	int len = 0;
+	if (*first)
+		limit.timeout_us = FIRST_ROW_TIMEOUT_US;
 	int rc = pg_copy_row(s->bulk, &limit, &row, &len, reterr);
 	if (rc <= 0)
 		return rc;

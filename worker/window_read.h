@@ -13,6 +13,7 @@
 #include "common/base.h"
 #include "common/buf.h"
 #include "common/err.h"
+#include "worker/position.h"
 #include "worker/snapshot.h"
 #include "worker/source.h"
 #include "worker/window_store.h"
@@ -50,13 +51,24 @@ int read_now(struct source *s, struct snapshot *ret, uint64_t *ret_lsn,
 int read_transaction_end(struct source *s, int64_t txid, int64_t *ret,
 			 struct pgs_err *reterr) PGS_MUST_CHECK;
 
+/* Does any table of the set, as it is or was, have events that are chained? */
+int read_may_chain(struct source *s, bool *ret, struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/* What COPY is to give of the window (lower, upper]. All lent. */
+struct read_copy {
+	const struct snapshot *lower;
+	const struct snapshot *upper;
+	const struct position_state
+		*after; /* NULL: all of it; else only what follows cut_tx and ev_id */
+	bool by_transaction; /* the order is (largest ev_id of the transaction, ev_id), not ev_id */
+	bool ordered; /* in that order, not as the heap gives it; costs a sort on the server */
+};
+
 /*
- * Start COPY of the window on the bulk session: as the heap gives it, or ordered by ev_id, or whole
- * transactions by their largest one. condition (NULL: all) may use ev_id, and cut_tx with by_transaction.
- * read_copy_row: 1 to go on (at most one more event is in the store), 0 at the end. *first: true at the start.
+ * Start COPY on the bulk session. read_copy_row: 1: one more event is in the store; 0 at the end. *first: true
+ * at the start; the first row may take as long as the server sorts.
  */
-int read_copy_open(struct source *s, const struct snapshot *lower, const struct snapshot *upper,
-		   const char *condition, bool ordered, bool by_transaction,
+int read_copy_open(struct source *s, const struct read_copy *what,
 		   struct pgs_err *reterr) PGS_MUST_CHECK;
 int read_copy_row(struct source *s, struct store *st, bool *first,
 		  struct pgs_err *reterr) PGS_MUST_CHECK;
