@@ -60,21 +60,24 @@ static bool as_i64(struct event_text field, int64_t *ret)
 	return true;
 }
 
-/* Relation ids are positive, written by our own capture functions in plain decimal. */
-static bool as_relation(struct event_text field, int32_t *ret)
+/* "ID" or "ID:partition". Ids are positive, written by our own capture functions in plain decimal. */
+static bool take_relation(struct event_text field, struct event *ret)
 {
-	if (!field.text || field.len == 0 || field.len > 10)
-		return false;
 	int64_t n = 0;
-	for (uint32_t i = 0; i < field.len; i++) {
+	uint32_t i = 0;
+	for (; i < field.len && field.text[i] != ':'; i++) {
 		const unsigned digit = (unsigned)field.text[i] - '0';
-		if (digit > 9)
+		if (digit > 9 || i == 10)
 			return false;
 		n = n * 10 + digit;
 	}
-	if (n > INT32_MAX)
+	if (i == 0 || n > INT32_MAX || i + 1 == field.len || field.len > UINT16_MAX)
 		return false;
-	*ret = (int32_t)n;
+	if (i < field.len) {
+		ret->leaf = field.text + i + 1;
+		ret->leaf_len = (uint16_t)(field.len - i - 1);
+	}
+	ret->relation = (int32_t)n;
 	return true;
 }
 
@@ -109,22 +112,39 @@ int event_from_copy(const char *row, size_t len, unsigned n_extra, struct event 
 		return pgs_err_set(
 			reterr, PGS_ERR_BUG, "",
 			"ev_id, ev_txid or ev_time of an event is null or not 8 bytes wide");
-	if (__builtin_add_overflow(ev.time_us, EPOCH_2000_US, &ev.time_us))
-		return pgs_err_set(reterr, PGS_ERR_BUG, "", "ev_time of event %lld is infinite",
-				   (long long)ev.id);
-	if (!f[3].text || f[3].len != 1 || !memchr("IUDT", f[3].text[0], 4))
-		return pgs_err_set(reterr, PGS_ERR_BUG, "",
-				   "event %lld has a foreign ev_type \"%.*s\"", (long long)ev.id,
-				   f[3].len < 32 ? (int)f[3].len : 32, f[3].text ? f[3].text : "");
-	ev.type = f[3].text[0];
-	if (!as_relation(f[4], &ev.relation))
-		return pgs_err_set(reterr, PGS_ERR_BUG, "",
-				   "event %lld has no relation id in ev_extra1", (long long)ev.id);
+	/* What somebody put into the queue by hand is an event, too: it must not stop the others. */
+	ev.foreign = ev.time_us == INT64_MIN ||
+		     __builtin_add_overflow(ev.time_us, EPOCH_2000_US, &ev.time_us);
+	if (ev.foreign)
+		ev.time_us = 0;
+	const bool known = f[3].text && f[3].len == 1 && memchr("IUDT", f[3].text[0], 4);
+	ev.type = '?';
+	if (known)
+		ev.type = f[3].text[0];
+	ev.foreign = !take_relation(f[4], &ev) || ev.foreign || !known;
+	if (ev.foreign) {
+		ev.ev_type = f[3];
+		ev.new_ctid.text = NULL;
+	}
 	*ret = ev;
 	return 1;
 cut:
 	return pgs_err_set(reterr, PGS_ERR_BUG, "", "a COPY tuple of %zu bytes ends inside a field",
 			   len);
+}
+
+int event_foreign(const struct event *ev, struct pgs_err *reterr)
+{
+	if (ev->type == '?')
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "poison",
+				   "capture did not write it: its ev_type is \"%.*s\"",
+				   ev->ev_type.len < 32 ? (int)ev->ev_type.len : 32,
+				   ev->ev_type.text ? ev->ev_type.text : "");
+	if (ev->relation == 0)
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "poison",
+				   "capture did not write it: no relation id in ev_extra1");
+	return pgs_err_set(reterr, PGS_ERR_CONFIG, "poison",
+			   "capture did not write it: its ev_time is infinite");
 }
 
 /* The next quote or backslash in [at, end), or end. Eight bytes at a time. */

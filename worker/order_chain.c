@@ -30,7 +30,7 @@ struct named {
 
 static bool has_ctid(const struct event *ev)
 {
-	return ev->old_ctid.text || ev->new_ctid.text;
+	return !ev->foreign && (ev->old_ctid.text || ev->new_ctid.text);
 }
 
 static bool text_same(struct event_text a, struct event_text b)

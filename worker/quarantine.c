@@ -45,12 +45,15 @@ int quarantine_keep(struct source *s, const struct event *ev, const char *reason
 	char txid[24];
 	char time[24];
 	char sql[1024];
-	const char type[] = { ev->type, '\0' };
-	if (!copy_text(ev->new_row, &new_row) || !copy_text(ev->old_row, &old_row))
+	PGS_CLEANUP(pgs_freep) char *type = NULL;
+	PGS_CLEANUP(pgs_freep) char *leaf = NULL;
+	const struct event_text own_leaf = { .text = ev->leaf, .len = ev->leaf_len };
+	const struct event_text own_type = { .text = &ev->type, .len = 1 };
+	if (!copy_text(ev->new_row, &new_row) || !copy_text(ev->old_row, &old_row) ||
+	    !copy_text(own_leaf, &leaf) || !copy_text(ev->foreign ? ev->ev_type : own_type, &type))
 		return pgs_err_nomem(reterr);
-	const char *params[] = {
-		s->config.assignment->set, relation, id, txid, time, type, new_row, old_row, reason
-	};
+	const char *params[] = { s->config.assignment->set, relation, id,      txid,   time,
+				 type ? type : "",          new_row,  old_row, reason, leaf };
 	(void)snprintf(relation, sizeof(relation), "%" PRId32, ev->relation);
 	(void)snprintf(id, sizeof(id), "%" PRId64, ev->id);
 	(void)snprintf(txid, sizeof(txid), "%" PRId64, ev->txid);
@@ -60,13 +63,14 @@ int quarantine_keep(struct source *s, const struct event *ev, const char *reason
 		sql, sizeof(sql),
 		"WITH old AS (SELECT FROM %s.quarantine WHERE set_name = $1 AND ev_id = $3::int8), "
 		"new AS (INSERT INTO %s.quarantine (set_name, relation, ev_id, ev_txid, ev_time, "
-		"ev_type, new_row, old_row, reason) SELECT $1, $2::int4, $3::int8, $4::int8, "
+		"ev_type, new_row, old_row, reason, leaf) SELECT $1, $2::int4, $3::int8, $4::int8, "
 		"timestamptz 'epoch' + $5::int8 / 1000000 * interval '1 second' + $5::int8 %% "
-		"1000000 * interval '1 microsecond', $6, $7, $8, $9 WHERE NOT EXISTS (SELECT FROM "
+		"1000000 * interval '1 microsecond', $6, $7, $8, $9, $10 WHERE NOT EXISTS (SELECT "
+		"FROM "
 		"old) AND (SELECT count(*) FROM %s.quarantine WHERE set_name = $1 AND state = "
 		"'kept') < %d RETURNING id) SELECT FROM old UNION ALL SELECT FROM new",
 		s->schema, s->schema, s->schema, QUARANTINE_MAX_EVENTS);
-	if (pg_query(s->conn, sql, 9, params, &limit, &res, reterr))
+	if (pg_query(s->conn, sql, 10, params, &limit, &res, reterr))
 		return -1;
 	if (PQntuples(res) > 0)
 		return 0;
@@ -92,8 +96,10 @@ static const char *op_of(char type)
 		return "u";
 	case 'D':
 		return "d";
-	default:
+	case 'T':
 		return "t";
+	default:
+		return NULL;
 	}
 }
 

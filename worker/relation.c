@@ -190,6 +190,52 @@ int relation_from_row(int32_t id, uint32_t reloid, const char *schema, const cha
 	return 0;
 }
 
+/* One identifier at *at, quoted or not; *at stands behind it then. NULL: none, or no memory. */
+static char *take_identifier(const char **at, const char *end)
+{
+	const bool quoted = *at < end && **at == '"';
+	const char *p = *at + (quoted ? 1 : 0);
+	char *name = malloc((size_t)(end - *at) + 1);
+	size_t n = 0;
+	bool open = quoted;
+	if (!name)
+		return NULL;
+	for (; p < end && (quoted || *p != '.'); p++) {
+		if (quoted && *p == '"' && (++p == end || *p != '"')) {
+			open = false;
+			break;
+		}
+		name[n++] = *p;
+	}
+	name[n] = '\0';
+	*at = p;
+	if (n > 0 && !open)
+		return name;
+	free(name);
+	return NULL;
+}
+
+int relation_set_leaf(struct relation *rel, const char *leaf, size_t len, struct pgs_err *reterr)
+{
+	const char *at = leaf;
+	const char *const end = leaf + len;
+	PGS_CLEANUP(pgs_freep) char *schema = take_identifier(&at, end);
+	const bool dot = at < end && *at++ == '.';
+	PGS_CLEANUP(pgs_freep) char *table = schema && dot ? take_identifier(&at, end) : NULL;
+	PGS_CLEANUP(pgs_freep) char *copy = strndup(leaf, len);
+	if (!table || !copy || at != end)
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "relation",
+				   "relation %d: \"%.*s\" is not the name of a partition", rel->id,
+				   len < 140 ? (int)len : 140, leaf);
+	free(rel->schema);
+	free(rel->table);
+	free(rel->leaf);
+	rel->schema = PGS_STEAL(schema);
+	rel->table = PGS_STEAL(table);
+	rel->leaf = PGS_STEAL(copy);
+	return 0;
+}
+
 void relation_free(struct relation *rel)
 {
 	if (!rel)
@@ -206,6 +252,7 @@ void relation_free(struct relation *rel)
 	free(rel->columns);
 	free(rel->schema);
 	free(rel->table);
+	free(rel->leaf);
 	free(rel->key);
 	free(rel->topic);
 	free(rel->parts);

@@ -40,6 +40,7 @@ struct relation {
 	uint32_t reloid;
 	char *schema;
 	char *table;
+	char *leaf; /* the partition that schema and table name, as events do; NULL: the table itself */
 	char version[65]; /* of the set that made it */
 	bool chained; /* its events carry ctids */
 	size_t n_columns;
@@ -54,6 +55,13 @@ struct relation {
 int relation_from_row(int32_t id, uint32_t reloid, const char *schema, const char *table,
 		      const char *version, bool chained, const char *columns_json,
 		      struct relation **ret, struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/*
+ * This is the relation as a partition shows it: schema and table become its names. `leaf` is quoted as
+ * format('%I.%I') quotes. Class CONFIG, code "relation", when it is no such name.
+ */
+int relation_set_leaf(struct relation *rel, const char *leaf, size_t len,
+		      struct pgs_err *reterr) PGS_MUST_CHECK;
 void relation_free(struct relation *rel);
 void relation_freep(struct relation **rel);
 

@@ -70,8 +70,8 @@ int relay_start(struct relay *r, struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /* relay_send.c: one window in one transaction: begin, produce, flushed, position, commit. */
 int relay_send(struct relay *r, const struct window *w, struct pgs_err *reterr) PGS_MUST_CHECK;
-/* A relation by id, with an encoder and a topic. */
-int relay_relation(struct relay *r, int32_t id, struct relation **ret,
+/* The relation that an event names, with an encoder and a topic. */
+int relay_relation(struct relay *r, const struct event *ev, struct relation **ret,
 		   struct pgs_err *reterr) PGS_MUST_CHECK;
 order_key_fn relay_order_key;
 

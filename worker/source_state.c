@@ -11,14 +11,30 @@
 #include "worker/source_internal.h"
 #include "worker/wait.h"
 
+/* Before, at or behind what the event names. */
+static int relation_compare(const struct relation *rel, const struct event *ev)
+{
+	const size_t len = rel->leaf ? strlen(rel->leaf) : 0;
+	if (rel->id != ev->relation)
+		return rel->id < ev->relation ? -1 : 1;
+	if (len != ev->leaf_len)
+		return len < ev->leaf_len ? -1 : 1;
+	return len ? memcmp(rel->leaf, ev->leaf, len) : 0;
+}
+
+bool source_relation_is(const struct relation *rel, const struct event *ev)
+{
+	return relation_compare(rel, ev) == 0;
+}
+
 /* Where the relation is, or where it belongs. */
-static size_t relation_place(const struct source *s, int32_t id)
+static size_t relation_place(const struct source *s, const struct event *ev)
 {
 	size_t low = 0;
 	size_t high = s->n_relations;
 	while (low < high) {
 		const size_t mid = low + (high - low) / 2;
-		if (s->relations[mid]->id < id)
+		if (relation_compare(s->relations[mid], ev) < 0)
 			low = mid + 1;
 		else
 			high = mid;
@@ -26,9 +42,10 @@ static size_t relation_place(const struct source *s, int32_t id)
 	return low;
 }
 
-static int relation_load(struct source *s, int32_t id, struct relation **ret,
+static int relation_load(struct source *s, const struct event *ev, struct relation **ret,
 			 struct pgs_err *reterr)
 {
+	const int32_t id = ev->relation;
 	/* A Kafka transaction may be open. */
 	const struct pg_limit limit = source_limit_firm();
 	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
@@ -47,16 +64,21 @@ static int relation_load(struct source *s, int32_t id, struct relation **ret,
 				   "database \"%s\" does not know relation %" PRId32
 				   " of set \"%s\"",
 				   s->config.db->name, id, s->config.assignment->set);
-	return relation_from_row(id, (uint32_t)strtoul(PQgetvalue(res, 0, 0), NULL, 10),
-				 PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2),
-				 PQgetvalue(res, 0, 3), *PQgetvalue(res, 0, 4) == 't',
-				 PQgetvalue(res, 0, 5), ret, reterr);
+	PGS_CLEANUP(relation_freep) struct relation *rel = NULL;
+	if (relation_from_row(id, (uint32_t)strtoul(PQgetvalue(res, 0, 0), NULL, 10),
+			      PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 3),
+			      *PQgetvalue(res, 0, 4) == 't', PQgetvalue(res, 0, 5), &rel, reterr) ||
+	    (ev->leaf && relation_set_leaf(rel, ev->leaf, ev->leaf_len, reterr)))
+		return -1;
+	*ret = PGS_STEAL(rel);
+	return 0;
 }
 
-int source_relation(struct source *s, int32_t id, struct relation **ret, struct pgs_err *reterr)
+int source_relation(struct source *s, const struct event *ev, struct relation **ret,
+		    struct pgs_err *reterr)
 {
-	const size_t place = relation_place(s, id);
-	if (place < s->n_relations && s->relations[place]->id == id) {
+	const size_t place = relation_place(s, ev);
+	if (place < s->n_relations && source_relation_is(s->relations[place], ev)) {
 		*ret = s->relations[place];
 		return 0;
 	}
@@ -66,7 +88,7 @@ int source_relation(struct source *s, int32_t id, struct relation **ret, struct 
 				   s->config.assignment->set, SOURCE_MAX_RELATIONS,
 				   s->config.db->name);
 	PGS_CLEANUP(relation_freep) struct relation *rel = NULL;
-	if (relation_load(s, id, &rel, reterr))
+	if (relation_load(s, ev, &rel, reterr))
 		return -1;
 	struct relation **more = realloc(s->relations, (s->n_relations + 1) * sizeof(*more));
 	if (!more)

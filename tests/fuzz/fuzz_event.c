@@ -85,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		touch(ev.new_row);
 		touch(ev.old_row);
 		touch(ev.old_ctid);
+		touch((struct event_text){ .text = ev.leaf, .len = ev.leaf_len });
 		touch(ev.new_ctid);
 		if (ev.new_row.text)
 			fuzz_split(ev.new_row.text, ev.new_row.len, 3);

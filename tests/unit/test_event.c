@@ -121,19 +121,81 @@ START_TEST(test_copy_bad)
 	}
 	t.bytes[t.len++] = 0;
 	ck_assert_int_eq(parse(&t, 0, &ev), -1);
-	t = make(0, "X", "12", "(1,a)");
-	ck_assert_int_eq(parse(&t, 0, &ev), -1);
-	t = make(0, "UU", "12", "(1,a)");
-	ck_assert_int_eq(parse(&t, 0, &ev), -1);
-	t = make(0, NULL, "12", "(1,a)");
-	ck_assert_int_eq(parse(&t, 0, &ev), -1);
-	static const char *const relations[] = {
-		NULL, "", "1x", "-1", "2147483648", "99999999999"
+}
+END_TEST
+
+/* What somebody else put into the queue is an event that says so, not an error of ours. */
+START_TEST(test_copy_foreign)
+{
+	static const struct {
+		const char *type;
+		const char *relation;
+		const char *reason;
+	} cases[] = {
+		{ "X", "12", "ev_type is \"X\"" },
+		{ "UU", "12", "ev_type is \"UU\"" },
+		{ "", "12", "ev_type is \"\"" },
+		{ NULL, "12", "ev_type is \"\"" },
+		{ "U", NULL, "no relation id" },
+		{ "U", "", "no relation id" },
+		{ "U", "1x", "no relation id" },
+		{ "U", "-1", "no relation id" },
+		{ "U", "2147483648", "no relation id" },
+		{ "U", "99999999999", "no relation id" },
+		{ "U", "12:", "no relation id" },
+		{ "U", ":p", "no relation id" },
+		{ "my.own.event", "about: something", "ev_type is \"my.own.event\"" },
 	};
-	for (size_t i = 0; i < PGS_ARRAY_LEN(relations); i++) {
-		t = make(0, "U", relations[i], "(1,a)");
-		ck_assert_int_eq(parse(&t, 0, &ev), -1);
+	for (size_t i = 0; i < PGS_ARRAY_LEN(cases); i++) {
+		const struct tuple t = make(0, cases[i].type, cases[i].relation, "(1,a)");
+		struct event ev;
+		struct pgs_err err;
+		ck_assert_int_eq(event_from_copy(t.bytes, t.len, 0, &ev, &err), 1);
+		ck_assert(ev.foreign);
+		ck_assert_int_eq(ev.id, 42);
+		ck_assert_mem_eq(ev.new_row.text, "(1,a)", 5);
+		ck_assert_ptr_null(ev.new_ctid.text);
+		ck_assert_int_eq(event_foreign(&ev, &err), -1);
+		ck_assert_int_eq(err.cls, PGS_ERR_CONFIG);
+		ck_assert_str_eq(err.code, "poison");
+		ck_assert_msg(strstr(err.msg, cases[i].reason) != NULL, "%s", err.msg);
+		if (cases[i].type)
+			ck_assert_mem_eq(ev.ev_type.text, cases[i].type, ev.ev_type.len);
 	}
+}
+END_TEST
+
+START_TEST(test_copy_time)
+{
+	static const int64_t times[] = { INT64_MIN, INT64_MAX }; /* -infinity, infinity */
+	for (size_t i = 0; i < PGS_ARRAY_LEN(times); i++) {
+		struct tuple t = make(0, "U", "12", "(1,a)");
+		const uint64_t wire = htobe64((uint64_t)times[i]);
+		struct event ev;
+		struct pgs_err err;
+		memcpy(t.bytes + sizeof(int16_t) + 2 * 12 + 4, &wire, sizeof(wire));
+		ck_assert_int_eq(event_from_copy(t.bytes, t.len, 0, &ev, &err), 1);
+		ck_assert(ev.foreign);
+		ck_assert_int_eq(event_foreign(&ev, &err), -1);
+		ck_assert_msg(strstr(err.msg, "infinite") != NULL, "%s", err.msg);
+	}
+}
+END_TEST
+
+START_TEST(test_copy_leaf)
+{
+	const struct tuple t = make(0, "U", "12:public.\"p 1\"", "(1,a)");
+	struct event ev;
+	struct pgs_err err;
+	ck_assert_int_eq(event_from_copy(t.bytes, t.len, 0, &ev, &err), 1);
+	ck_assert(!ev.foreign);
+	ck_assert_int_eq(ev.relation, 12);
+	ck_assert_uint_eq(ev.leaf_len, 12);
+	ck_assert_mem_eq(ev.leaf, "public.\"p 1\"", 12);
+	const struct tuple plain = make(0, "U", "12", "(1,a)");
+	ck_assert_int_eq(event_from_copy(plain.bytes, plain.len, 0, &ev, &err), 1);
+	ck_assert_ptr_null(ev.leaf);
+	ck_assert_uint_eq(ev.leaf_len, 0);
 }
 END_TEST
 
@@ -213,6 +275,9 @@ int main(void)
 	tcase_add_test(tc, test_copy_good);
 	tcase_add_test(tc, test_copy_trailer);
 	tcase_add_test(tc, test_copy_bad);
+	tcase_add_test(tc, test_copy_foreign);
+	tcase_add_test(tc, test_copy_time);
+	tcase_add_test(tc, test_copy_leaf);
 	tcase_add_test(tc, test_split_good);
 	tcase_add_test(tc, test_split_bad);
 	return runner_run("event", tc);

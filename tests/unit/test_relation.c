@@ -93,6 +93,49 @@ START_TEST(test_bad)
 }
 END_TEST
 
+START_TEST(test_leaf)
+{
+	static const struct {
+		const char *leaf;
+		const char *schema; /* NULL: refused */
+		const char *table;
+	} cases[] = {
+		{ "public.p_1", "public", "p_1" },
+		{ "\"a.b\".\"c\"\"d\"", "a.b", "c\"d" },
+		{ "\"x\".y", "x", "y" },
+		{ "\"\"\"\".y", "\"", "y" },
+		{ "", NULL, NULL },
+		{ "a", NULL, NULL },
+		{ "a.", NULL, NULL },
+		{ ".a", NULL, NULL },
+		{ "a.b.c", NULL, NULL },
+		{ "\"a.b", NULL, NULL },
+		{ "\"a\"x.b", NULL, NULL },
+		{ "a.\"b", NULL, NULL },
+		{ "\"\".b", NULL, NULL },
+	};
+	for (size_t i = 0; i < PGS_ARRAY_LEN(cases); i++) {
+		struct pgs_err err = { .cls = PGS_ERR_NONE };
+		struct relation *rel = make("[{\"name\":\"a\",\"type\":\"text\"}]", &err);
+		/* From the heap and exactly as long, so that a read behind the end is seen. */
+		const size_t len = strlen(cases[i].leaf);
+		char *leaf = malloc(len + (len == 0));
+		ck_assert_ptr_nonnull(rel);
+		memcpy(leaf, cases[i].leaf, len);
+		const int rc = relation_set_leaf(rel, leaf, len, &err);
+		ck_assert_msg(rc == (cases[i].schema ? 0 : -1), "%s", cases[i].leaf);
+		ck_assert_str_eq(rel->schema, cases[i].schema ? cases[i].schema : "public");
+		ck_assert_str_eq(rel->table, cases[i].table ? cases[i].table : "t");
+		if (rc < 0)
+			ck_assert_str_eq(err.code, "relation");
+		else
+			ck_assert_str_eq(rel->leaf, cases[i].leaf);
+		relation_free(rel);
+		free(leaf);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("relation");
@@ -100,5 +143,6 @@ int main(void)
 	tcase_add_test(tc, test_good);
 	tcase_add_test(tc, test_without_key);
 	tcase_add_test(tc, test_bad);
+	tcase_add_test(tc, test_leaf);
 	return runner_run("relation", tc);
 }
