@@ -91,7 +91,8 @@ PROGRAMS := $(BUILD)/pgshovel $(BUILD)/pgshoveld $(BUILD)/pgshovel-kafka-relay
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Files without main(): linked with every test program.
-TEST_PART_SOURCES := $(addprefix tests/lib/,checker.c latency.c reader.c record.c) $(addprefix tests/chaos/,deeds.c schedule.c)
+TEST_PART_SOURCES := $(addprefix tests/lib/,checker.c checker_chain.c checker_rows.c checker_seen.c latency.c reader.c \
+	record.c show.c) $(addprefix tests/chaos/,deeds.c schedule.c)
 TEST_TOOL_SOURCES := $(filter-out $(TEST_PART_SOURCES),$(wildcard tests/lib/*.c tests/bench/*.c tests/chaos/*.c tests/fakes/*.c))
 TEST_TOOLS := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(TEST_TOOL_SOURCES))))
 
@@ -100,14 +101,19 @@ MAN_PAGES := $(addprefix $(BUILD)/man/,$(notdir $(MAN_SOURCES)))
 
 C_FILES = $(wildcard common/*.[ch] admin/*.[ch] supervisor/*.[ch] worker/*.[ch] tests/*/*.[ch])
 
-.PHONY: all programs tests man deps libraries check check-unit check-integration test chaos demo bench \
+.PHONY: all programs tests man completion golden run-golden deps libraries check check-unit check-integration test chaos demo bench \
 	lint format format-check fuzz cov install dist clean run-tests run-chaos run-demo run-bench run-fuzz \
 	run-cov FORCE
 
-all: programs man
+all: programs man completion
 programs: $(PROGRAMS)
 tests: $(UNIT_TESTS) $(FUZZ_REPLAYS) $(TEST_TOOLS)
 man: $(MAN_PAGES)
+completion: $(BUILD)/completion/pgshovel.bash $(BUILD)/completion/pgshovel.zsh
+
+$(BUILD)/completion/pgshovel.%: $(BUILD)/pgshovel
+	@mkdir -p $(@D)
+	$(Q)$(BUILD)/pgshovel --print-completion $* > $@
 
 $(BUILD)/pgshovel: $(BUILD)/obj/admin/main.o $(LIB_admin) $(LIB_common)
 	@echo "  link  $@"
@@ -170,6 +176,9 @@ $(BUILD)/tests/$(basename $(notdir $(1))): $(BUILD)/obj/$(1:.c=.o) $(2) $(call t
 endef
 $(foreach source,$(wildcard tests/unit/test_*.c) $(TEST_TOOL_SOURCES),$(eval $(call test_program,$(source))))
 $(foreach source,$(wildcard tests/fuzz/fuzz_*.c),$(eval $(call test_program,$(source),$(BUILD)/obj/tests/fuzz/replay.o)))
+
+# The model of the rollout protocol (tests/model/) asks the program itself for its verdict.
+$(BUILD)/tests/test_model_rollout: $(call objects,tests/model) $(LIB_admin)
 
 # ---- Manuals: the line `.\" @OPTIONS@` becomes the option list of the page's program ----
 
@@ -243,6 +252,17 @@ chaos:
 run-chaos: all tests
 	@SEED=$(SEED) MINUTES=$(MINUTES) BUILD=$(abspath $(BUILD)) tests/chaos/run
 
+# What programs print, as the tests compare it (tests/golden/): written anew from what they print now.
+GOLDEN_TESTS := integration/(40-admin|44-manage)|unit/test_(cli|diff)
+
+golden:
+	tests/lib/deps.sh
+	@$(MAKE) MODE=$(TEST_MODE) run-golden
+
+run-golden: all tests
+	@BUILD=$(abspath $(BUILD)) PGSHOVEL_TEST_UPDATE=1 PGSHOVEL_TEST_ONLY='$(GOLDEN_TESTS)' tests/run unit integration
+	@git --no-pager diff --stat -- tests/golden
+
 demo:
 	tests/lib/deps.sh
 	@$(MAKE) MODE=release run-demo
@@ -302,6 +322,8 @@ unitdir ?= $(PREFIX)/lib/systemd/system
 sysusersdir ?= $(PREFIX)/lib/sysusers.d
 tmpfilesdir ?= $(PREFIX)/lib/tmpfiles.d
 docdir ?= $(PREFIX)/share/doc/pgshovel
+bashcompletiondir ?= $(PREFIX)/share/bash-completion/completions
+zshcompletiondir ?= $(PREFIX)/share/zsh/site-functions
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(docdir)
@@ -309,6 +331,8 @@ install: all
 	install -m 755 $(BUILD)/pgshoveld $(DESTDIR)$(sbindir)
 	for page in $(MAN_PAGES); do \
 		install -D -m 644 $$page $(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/} || exit 1; done
+	install -D -m 644 $(BUILD)/completion/pgshovel.bash $(DESTDIR)$(bashcompletiondir)/pgshovel
+	install -D -m 644 $(BUILD)/completion/pgshovel.zsh $(DESTDIR)$(zshcompletiondir)/_pgshovel
 	for unit in $(wildcard systemd/*.service systemd/*.socket systemd/*.slice); do \
 		install -d $(DESTDIR)$(unitdir) && \
 		sed -e 's|@bindir@|$(bindir)|g' -e 's|@sbindir@|$(sbindir)|g' $$unit > $(DESTDIR)$(unitdir)/$${unit##*/} || exit 1; done

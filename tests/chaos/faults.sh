@@ -251,7 +251,7 @@ chaos_do() { # begin|end NAME DATABASE
 		broker_*) thing=broker ;;
 		zk_*) thing=zk ;;
 		pg_*) thing=$(chaos_server "$3") ;;
-		upgrade*) thing=admin ;;
+		upgrade*) thing='admin' ;;
 		rotation) thing=rotation$3 ;;
 		terminate*) thing=terminate$3 ;;
 		*) thing= ;;

@@ -3,14 +3,15 @@
 #
 #   deps.sh build    compiler and libraries
 #   deps.sh all      (default) also the servers for tests and demo, and Kafka's jars
-#   deps.sh kafka    only the jars; prints their folder
+#   deps.sh kafka [VERSION]   only the jars; prints their folder
 #   deps.sh list     prints all packages
 #
 # Root, or a user with sudo. Apache Kafka comes from Maven Central into ${XDG_CACHE_HOME:-~/.cache}/pgshovel/kafka-VERSION and is
-# reused when complete (PGSHOVEL_KAFKA_JARS names another folder). Two runs at once wait for one another.
+# reused when complete (PGSHOVEL_KAFKA_JARS names another folder, whatever the version). Two runs at once wait for one another.
 set -u
 
 kafka_version=4.3.1
+[ "${1:-}" != kafka ] || kafka_version=${2:-$kafka_version}
 build=(gcc libc6-dev make pkg-config libpq-dev libzookeeper-st-dev librdkafka-dev libconfig-dev libsystemd-dev libjansson-dev
 	libssl-dev check)
 lint=(clang-14 clang-format-14 shellcheck git mandoc)

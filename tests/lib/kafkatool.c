@@ -6,6 +6,8 @@
  *                                             delete PREFIX            every topic whose name begins so
  *                                             create TOPIC PARTITIONS
  *                                             produce TOPIC KEY VALUE  ("-" as VALUE: null)
+ *                                             open TOPIC PARTITION KEY MS …  leaves a transaction with these records
+ *                                                                      (MS: timestamp, 0 for now) open; -X transactional.id=…
  *
  * Exit status 0, or 1 with a line on stderr. It deletes nothing for an empty prefix.
  */
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <librdkafka/rdkafka.h>
 
@@ -136,6 +139,30 @@ static int produce(rd_kafka_t *handle, const char *topic, const char *key, const
 	return err ? fail("could not produce", rd_kafka_err2str(err)) : 0;
 }
 
+/* As one does who is killed: the transaction is what the brokers make of it. */
+static int leave_open(rd_kafka_t *handle, int n, char **args)
+{
+	rd_kafka_error_t *error = rd_kafka_init_transactions(handle, WAIT_MS);
+
+	if (!error)
+		error = rd_kafka_begin_transaction(handle);
+	if (error)
+		return fail("could not open a transaction", rd_kafka_error_string(error));
+	for (int i = 0; i < n; i += 4) {
+		rd_kafka_resp_err_t err = rd_kafka_producev(
+			handle, RD_KAFKA_V_TOPIC(args[i]),
+			RD_KAFKA_V_PARTITION((int32_t)strtol(args[i + 1], NULL, 10)),
+			RD_KAFKA_V_KEY(args[i + 2], strlen(args[i + 2])), RD_KAFKA_V_VALUE("?", 1),
+			RD_KAFKA_V_TIMESTAMP(strtoll(args[i + 3], NULL, 10)), RD_KAFKA_V_END);
+
+		if (err)
+			return fail("could not produce", rd_kafka_err2str(err));
+	}
+	if (rd_kafka_flush(handle, WAIT_MS))
+		return fail("could not produce", "no answer");
+	_exit(0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -173,9 +200,11 @@ int main(int argc, char **argv)
 		rc = create_topic(handle, argv[1], (int)strtol(argv[2], NULL, 10));
 	} else if (argc == 4 && strcmp(argv[0], "produce") == 0) {
 		rc = produce(handle, argv[1], argv[2], argv[3]);
+	} else if (argc > 4 && argc % 4 == 1 && strcmp(argv[0], "open") == 0) {
+		rc = leave_open(handle, argc - 1, argv + 1);
 	} else {
 		rc = fail("usage", "--brokers LIST list|delete PREFIX, create TOPIC N, produce "
-				   "TOPIC KEY VALUE");
+				   "TOPIC KEY VALUE, open TOPIC PARTITION KEY MS ...");
 	}
 	rd_kafka_destroy(handle);
 	return rc;

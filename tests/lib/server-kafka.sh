@@ -2,6 +2,8 @@
 # tests/lib/server-kafka.sh: Apache Kafka (KRaft), one node or three, each broker and controller. Sourced by servers.sh.
 #
 # Options of "start kafka…": --nodes=1|3   --set=NAME=VALUE (server.properties)   --heap=256m
+#                            --version=4.2.0   for tests that kill brokers: 4.3.0 and 4.3.1 lose the ends of transactions whenever a
+#                                              partition has no leader (KAFKA-20734), and a broker that comes back has none for a moment
 #                            --tls=USER:PASS   a second listener, SASL_SSL with PLAIN; its bootstrap list is in DIR/NAME/address-tls,
 #                                              the certificate of its authority in DIR/NAME/tls/ca.pem
 # Nodes are called 1, 2, 3. Address: the bootstrap list. Jars: deps.sh kafka. Crash tests: keep topics small, recovery reads
@@ -19,7 +21,7 @@ kafka_tls() { # FOLDER
 }
 
 kafka_setup() { # FOLDER [OPTION…]
-	local dir=$1 option nodes=1 settings='' tls='' heap=256m i isr=1 voters='' address='' secure='' id
+	local dir=$1 option nodes=1 settings='' tls='' heap=256m version='' i isr=1 voters='' address='' secure='' id
 	local plain=() controller=() sasl=() listeners map
 	shift
 	for option; do
@@ -28,11 +30,12 @@ kafka_setup() { # FOLDER [OPTION…]
 		--set=*=*) settings+="${option#--set=}"$'\n' ;;
 		--tls=*:*) tls=${option#*=} ;;
 		--heap=*) heap=${option#*=} ;;
+		--version=*) version=${option#*=} ;;
 		*) server_say "unknown option of Kafka \"$option\"" && return 64 ;;
 		esac
 	done
 	# shellcheck disable=SC2154 # from servers.sh
-	"$servers_lib/deps.sh" kafka > "$dir/jars" || return
+	"$servers_lib/deps.sh" kafka ${version:+"$version"} > "$dir/jars" || return
 	[ -z "$tls" ] || kafka_tls "$dir" || return
 	[ "$nodes" = 1 ] || isr=2
 	for ((i = 1; i <= nodes; i++)); do

@@ -6,6 +6,10 @@
 #                         --ticker-period=S   0.2
 #                         --scram=ROLE:PASS   a role (LOGIN) that must give its password; everybody else is trusted
 #                         --set=NAME=VALUE    a setting, any number of them
+#                         --standby-of=NAME   a hot standby of that server of the same folder, which runs; other options are then its primary's
+#
+#   pg_follow FOLDER PRIMARY     a stopped server becomes a fresh standby of a running one; both are folders. It keeps its ports
+#   pg_promote FOLDER            a standby becomes a primary; returns when it writes
 # Root runs it as user postgres. Address: a conninfo of the superuser. DIR/NAME/socket holds the unix socket when the path is short enough.
 
 pg_bin=${PG_BIN:-/usr/lib/postgresql/15/bin}
@@ -19,7 +23,7 @@ pg_as() { # COMMAND…: as the user that may run PostgreSQL
 }
 
 pg_setup() { # FOLDER [OPTION…]
-	local dir=$1 port option fsync=off period='' settings='' scram='' socket=
+	local dir=$1 port option fsync=off period='' settings='' scram='' socket='' primary=''
 	shift
 	for option; do
 		case $option in
@@ -27,6 +31,7 @@ pg_setup() { # FOLDER [OPTION…]
 		--ticker) period=${period:-0.2} ;;
 		--ticker-period=*) period=${option#*=} ;;
 		--scram=*:*) scram=${option#*=} ;;
+		--standby-of=pg*) primary=$(dirname "$dir")/${option#*=} ;;
 		--set=*=*) settings+="${option#--set=}"$'\n' ;;
 		*) server_say "unknown option of PostgreSQL \"$option\"" && return 64 ;;
 		esac
@@ -35,6 +40,13 @@ pg_setup() { # FOLDER [OPTION…]
 	mkdir -p "$dir/socket" "$dir/pgqd"
 	[ "$(id -u)" != 0 ] || chown postgres:postgres "$dir" "$dir/socket" "$dir/pgqd"
 	[ "${#dir}" -gt 80 ] || socket=$dir/socket
+	echo "$port" > "$dir/port"
+	echo "host=127.0.0.1 port=$port user=postgres dbname=postgres" > "$dir/address"
+	printf %s "$scram" > "$dir/scram"
+	if [ -n "$primary" ]; then
+		pg_follow "$dir" "$primary" && touch "$dir/options"
+		return
+	fi
 	pg_as "$pg_bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync > "$dir/initdb.log" 2>&1 ||
 		{ cat "$dir/initdb.log" >&2; return 1; }
 	cat >> "$dir/data/postgresql.conf" <<-CONF
@@ -69,10 +81,22 @@ pg_setup() { # FOLDER [OPTION…]
 		CONF
 		[ "$(id -u)" != 0 ] || chown postgres:postgres "$dir/pgqd/ini"
 	fi
-	printf %s "$scram" > "$dir/scram"
-	echo "$port" > "$dir/port"
-	echo "host=127.0.0.1 port=$port user=postgres dbname=postgres" > "$dir/address"
 	touch "$dir/options"
+}
+
+pg_follow() { # FOLDER PRIMARY
+	local dir=$1 primary=$2 name socket
+	name=$(basename "$dir")
+	rm -rf "$dir/data"
+	pg_as "$pg_bin/pg_basebackup" -D "$dir/data" -R -X stream -c fast --no-sync -d "$(cat "$primary/address")" > "$dir/basebackup.log" 2>&1 ||
+		{ cat "$dir/basebackup.log" >&2; return 1; }
+	[ "${#dir}" -gt 80 ] || socket=$dir/socket
+	# the primary waits for it by this name, when it is told to
+	printf "port = %s\nunix_socket_directories = '%s'\ncluster_name = '%s'\n" "$(cat "$dir/port")" "${socket:-}" "${name//-/_}" >> "$dir/data/postgresql.conf"
+}
+
+pg_promote() { # FOLDER
+	pg_as "$pg_bin/psql" -XAtq -d "$(cat "$1/address")" -c 'select pg_promote(true, 60)' > "$1/promote.log" 2>&1
 }
 
 pg_answers() { # FOLDER: up or dead

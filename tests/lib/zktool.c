@@ -10,7 +10,7 @@
  *    put CLUSTER SET FILE ROLLOUT   a set's node from a set file
  *    multi                          lines "create PATH DATA", "set PATH DATA", "delete PATH", "check PATH VERSION"
  *    hold PATH [DATA]               an ephemeral node, held until standard input ends
- *    expire 0xSESSION               ends somebody else's session
+ *    expire 0xSESSION | PATH        ends somebody else's session, or that of an ephemeral node's owner (no node: done)
  *
  * Exit status 0, or 1 with one line "zktool: message (CODE)" on stderr. No part of the product.
  */
@@ -274,9 +274,31 @@ static int expire_once(const char *hosts, int64_t id, struct pgs_err *err)
 	return r;
 }
 
+/* *ret 0: there is no such node. */
+static int owner_of(const char *hosts, const char *path, int64_t *ret, struct pgs_err *err)
+{
+	const struct zk_params params = { .hosts = hosts, .session_timeout_us = 10 * 1000 * 1000 };
+	PGS_CLEANUP(zk_closep) struct zk *zk = NULL;
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf data = PGS_BUF_INIT(1024 * 1024);
+	struct zk_stat st = { 0 };
+
+	if (zk_open(&params, &zk, err) < 0)
+		return -1;
+	if (zk_wait_get(zk, path, deadline(), &data, &st, err) < 0 &&
+	    strcmp(err->code, "ZNONODE") != 0)
+		return -1;
+	*ret = st.ephemeral_owner;
+	return 0;
+}
+
 static int cmd_expire(const char *hosts, const char *session, struct pgs_err *err)
 {
 	int64_t id = (int64_t)strtoull(session, NULL, 0);
+
+	if (session[0] == '/' && owner_of(hosts, session, &id, err) < 0)
+		return -1;
+	if (session[0] == '/' && id == 0)
+		return 0;
 	int r = expire_once(hosts, id, err);
 
 	if (r == 1)
