@@ -51,6 +51,7 @@ struct reader {
 	size_t part_at; /* and began here */
 	int64_t end_txid; /* the transaction that was asked about last */
 	int64_t end_id; /* its largest ev_id */
+	int64_t straight_txid; /* the transaction that was found to need no chaining last */
 	size_t peak_bytes; /* largest window since the last trim */
 	struct window window;
 };
@@ -278,6 +279,38 @@ static int chunk_is_full(struct reader *r, size_t bytes, bool *ret, struct pgs_e
 	return 0;
 }
 
+/*
+ * The end of the chunk's last transaction did not fit: fine, unless an event in the rest belongs before one in
+ * the chunk. Nothing of the transaction is sent then: in the wrong order it would leave a wrong row behind.
+ */
+static int check_cut_chain(struct reader *r, struct pgs_err *reterr)
+{
+	const struct store *st = &r->store;
+	int64_t end = 0;
+	bool inverted = false;
+	int64_t bytes = 0;
+	if (!r->chained || r->ended || !st->n)
+		return 0;
+	const struct event *ev = &st->events[st->n - 1];
+	if (ev->txid == r->straight_txid)
+		return 0;
+	if (transaction_end(r, ev->txid, &end, reterr))
+		return -1;
+	if (ev->id == end)
+		return 0;
+	if (read_chain_inverted(r->source, ev->txid, &inverted, &bytes, reterr))
+		return -1;
+	r->straight_txid = ev->txid;
+	if (!inverted)
+		return 0;
+	return pgs_err_set(reterr, PGS_ERR_CONFIG, "window_memory",
+			   "transaction %" PRId64
+			   " has rows that triggers wrote again, and must be in "
+			   "memory as a whole to be put in order: raise relay.window_memory to "
+			   "\"%" PRId64 "MB\"",
+			   ev->txid, (bytes >> 20) + 1);
+}
+
 static int read_chunk(struct reader *r, struct pgs_err *reterr)
 {
 	struct store *st = &r->store;
@@ -297,7 +330,7 @@ static int read_chunk(struct reader *r, struct pgs_err *reterr)
 	}
 	r->read_at_us = pgs_wall_us();
 	r->peak_bytes = st->bytes > r->peak_bytes ? st->bytes : r->peak_bytes;
-	return arrange(r, reterr);
+	return check_cut_chain(r, reterr) ? -1 : arrange(r, reterr);
 }
 
 /* after: as for read_by_copy(). */
@@ -437,7 +470,7 @@ static int open_window(struct reader *r, const struct position_state *from, stru
 {
 	store_reset(&r->store);
 	r->at = 0;
-	r->end_txid = 0;
+	r->end_txid = r->straight_txid = 0;
 	r->by_transaction = r->doc->format.transactions;
 	if (snapshot_parse(from->snapshot, &r->lower, reterr) ||
 	    set_text(&r->lower_text, &r->lower, reterr))

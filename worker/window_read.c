@@ -250,6 +250,33 @@ int read_may_chain(struct source *s, bool *ret, struct pgs_err *reterr)
 	return 0;
 }
 
+/* A window or transaction of any size may take so long; keep-alives notice a server that is gone. */
+#define ANY_SIZE_TIMEOUT_US (UINT64_C(6) * 3600 * 1000 * 1000)
+
+int read_chain_inverted(struct source *s, int64_t txid, bool *ret, int64_t *ret_bytes,
+			struct pgs_err *reterr)
+{
+	struct pg_limit limit = source_limit(s);
+	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
+	char sql[1024];
+	limit.timeout_us = ANY_SIZE_TIMEOUT_US;
+	(void)snprintf(
+		sql, sizeof(sql),
+		"SELECT EXISTS (SELECT FROM %.128s a JOIN %.128s b ON b.ev_extra1 = a.ev_extra1 "
+		"AND "
+		"b.ev_extra3 = a.ev_extra4 WHERE a.ev_txid = %" PRId64 " AND b.ev_txid = %" PRId64
+		" AND a.ev_id > b.ev_id), (SELECT sum(coalesce(octet_length(ev_data), 0) + "
+		"coalesce(octet_length(ev_extra2), 0) + %zu)::int8 FROM %.128s WHERE ev_txid = "
+		"%" PRId64 ")",
+		s->event_table, s->event_table, txid, txid, STORE_EVENT_BYTES, s->event_table,
+		txid);
+	if (pg_query(s->conn, sql, 0, NULL, &limit, &res, reterr))
+		return -1;
+	*ret = *PQgetvalue(res, 0, 0) == 't';
+	*ret_bytes = strtoll(PQgetvalue(res, 0, 1), NULL, 10);
+	return 0;
+}
+
 /* By ev_id: the condition goes into each branch, so that the index range is all that is read. */
 static void put_by_id(const struct source *s, const struct read_copy *what, struct pgs_buf *sql)
 {
@@ -297,9 +324,6 @@ int read_copy_open(struct source *s, const struct read_copy *what, struct pgs_er
 	return pg_copy_open(s->bulk, pgs_buf_str(&sql), &limit, reterr);
 }
 
-/* A window of any size is sorted before its first row comes; keep-alives notice a server that is gone. */
-#define FIRST_ROW_TIMEOUT_US (UINT64_C(6) * 3600 * 1000 * 1000)
-
 static const char copy_signature[11] = "PGCOPY\n\377\r\n"; /* and its NUL */
 
 int read_copy_row(struct source *s, struct store *st, bool *first, struct pgs_err *reterr)
@@ -308,7 +332,7 @@ int read_copy_row(struct source *s, struct store *st, bool *first, struct pgs_er
 	char *row = NULL;
 	int len = 0;
 	if (*first)
-		limit.timeout_us = FIRST_ROW_TIMEOUT_US;
+		limit.timeout_us = ANY_SIZE_TIMEOUT_US;
 	int rc = pg_copy_row(s->bulk, &limit, &row, &len, reterr);
 	if (rc <= 0)
 		return rc;

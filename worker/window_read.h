@@ -54,6 +54,13 @@ int read_transaction_end(struct source *s, int64_t txid, int64_t *ret,
 /* Does any table of the set, as it is or was, have events that are chained? */
 int read_may_chain(struct source *s, bool *ret, struct pgs_err *reterr) PGS_MUST_CHECK;
 
+/*
+ * Did triggers write rows of this transaction again so that an event comes before the one that it follows? And
+ * about how large a store holds all of it. Looks at the whole transaction: seconds for a million events.
+ */
+int read_chain_inverted(struct source *s, int64_t txid, bool *ret, int64_t *ret_bytes,
+			struct pgs_err *reterr) PGS_MUST_CHECK;
+
 /* What COPY is to give of the window (lower, upper]. All lent. */
 struct read_copy {
 	const struct snapshot *lower;

@@ -15,6 +15,9 @@
 #include "common/err.h"
 #include "worker/event.h"
 
+/* What an event takes besides its rows, at most: numbers, lengths, two ctids. */
+#define STORE_EVENT_BYTES (sizeof(struct event) + 160)
+
 struct store_block;
 
 struct store {

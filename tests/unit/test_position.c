@@ -531,11 +531,54 @@ START_TEST(test_timeline_fork)
 }
 END_TEST
 
+START_TEST(test_cut_transaction)
+{
+	static struct position_collection collections[] = { { (char *)"public.a\"b", 2 },
+							    { (char *)"s.t", 3 } };
+	const struct position pos = { .state = { .snapshot = (char *)"10:20:",
+						 .upto = (char *)"20:30:",
+						 .cut_tx = 9,
+						 .ev_id = 5 },
+				      .transaction = { .txid = 21,
+						       .total = 5,
+						       .collections = collections,
+						       .n_collections = 2 } };
+	struct pgs_buf text = PGS_BUF_INIT(1000);
+	struct pgs_buf again = PGS_BUF_INIT(1000);
+	struct position read;
+	position_write(&pos, &text);
+	ck_assert_ptr_nonnull(strstr(pgs_buf_str(&text),
+				     ",\"transaction\":{\"id\":21,\"total\":5,\"collections\":"
+				     "[[\"public.a\\\"b\",2],[\"s.t\",3]]},\"version\":"));
+	ck_assert_int_eq(position_read(text.data, text.len, &read, NULL), 0);
+	ck_assert_int_eq(read.transaction.txid, 21);
+	ck_assert_uint_eq(read.transaction.n_collections, 2);
+	ck_assert_str_eq(read.transaction.collections[0].name, "public.a\"b");
+	position_write(&read, &again);
+	ck_assert_str_eq(pgs_buf_str(&again), pgs_buf_str(&text));
+	position_done(&read);
+	pgs_buf_done(&text);
+	pgs_buf_done(&again);
+
+	static const char *const bad[] = { "7", "{\"id\":1}", "{\"id\":\"1\",\"collections\":[]}",
+					   "{\"id\":1,\"collections\":[[1,2]]}",
+					   "{\"id\":1,\"collections\":[[\"a\",1],[\"b\"]]}" };
+	for (size_t i = 0; i < PGS_ARRAY_LEN(bad); i++) {
+		char record[200];
+		snprintf(record, sizeof(record),
+			 "{\"v\":1,\"snapshot\":\"1:2:\",\"transaction\":%s}", bad[i]);
+		ck_assert_msg(position_read(record, strlen(record), &read, NULL) == -1, "%s",
+			      bad[i]);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("all");
 
 	tcase_add_test(tcase, test_record);
+	tcase_add_test(tcase, test_cut_transaction);
 	tcase_add_test(tcase, test_lives_without_alarm);
 	tcase_add_test(tcase, test_dropped_and_created);
 	tcase_add_test(tcase, test_never_delivered);
