@@ -19,46 +19,65 @@
 
 #include "common/base.h"
 
-/* Passes through the wanted step so far, by all threads. */
-static atomic_ulong passes;
+enum { STEPS_MAX = 64 };
+
+/* Passes through the wanted steps so far, by all threads; in the order of the list. */
+static atomic_ulong passes[STEPS_MAX];
+
+/* One entry of the list, up to `len`. */
+static bool entry_matches(const char *entry, size_t len, const char *label, atomic_ulong *passed)
+{
+	size_t label_len = strlen(label);
+	unsigned long nth = 1;
+
+	if (len < label_len || strncmp(entry, label, label_len) != 0)
+		return false;
+	if (len > label_len && entry[label_len] == ':')
+		nth = strtoul(entry + label_len + 1, NULL, 10);
+	else if (len > label_len)
+		return false;
+	return atomic_fetch_add(passed, 1) + 1 == nth;
+}
 
 static bool wanted_matches(const char *wanted, const char *label)
 {
-	size_t len = strlen(label);
-	unsigned long nth = 1;
+	for (size_t i = 0; i < STEPS_MAX; i++) {
+		size_t len = strcspn(wanted, ",");
 
-	if (strncmp(wanted, label, len) != 0)
-		return false;
-	if (wanted[len] == ':')
-		nth = strtoul(wanted + len + 1, NULL, 10);
-	else if (wanted[len] != '\0')
-		return false;
-	return atomic_fetch_add(&passes, 1) + 1 == nth;
+		if (entry_matches(wanted, len, label, &passes[i]))
+			return true;
+		if (!wanted[len])
+			break;
+		wanted += len + 1;
+	}
+	return false;
 }
 
-static void step_note(const char *label)
+static void step_note(const char *path, const char *line)
 {
-	const char *path = getenv("PGSHOVEL_STOP_FILE");
 	PGS_CLEANUP(pgs_closep) int fd = -1;
-	char line[128];
-	int len;
+	ssize_t len = (ssize_t)strlen(line);
 
 	if (!path || !*path)
 		return;
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	len = snprintf(line, sizeof(line), "%s %ld\n", label, (long)getpid());
-	/* A note that is lost shows as a time-out of the test that waits for it. */
-	if (fd < 0 || len < 0 || write(fd, line, (size_t)len) != len)
+	if (fd < 0 || write(fd, line, (size_t)len) != len)
 		return;
 }
 
 void pgs_step(const char *label)
 {
-	const char *wanted = getenv("PGSHOVEL_STOP_AT");
+	const char *wanted = getenv("PGSHOVEL_STOP_AT"), *trace = getenv("PGSHOVEL_STEP_TRACE");
+	char line[128];
 
+	if (trace) {
+		(void)snprintf(line, sizeof(line), "%s\n", label);
+		step_note(trace, line);
+	}
 	if (!wanted || !*wanted || !wanted_matches(wanted, label))
 		return;
-	step_note(label);
+	(void)snprintf(line, sizeof(line), "%s %ld\n", label, (long)getpid());
+	step_note(getenv("PGSHOVEL_STOP_FILE"), line);
 	(void)raise(SIGSTOP); /* cannot fail for a valid signal */
 }
 

@@ -105,4 +105,46 @@ ok 'set status says that it works' wait_for 30 status_says working
 nok 'nothing was taken for a rewind' grep -q 'until an operator decides' "$T/supervisor.log"
 pgshoveld_stop "$supervisor"
 is $? 0 'the supervisor ends by SIGTERM'
+
+# ---- its sessions are terminated at every step of its line
+steps=$(pgshovel-kafka-relay --steps | cut -d' ' -f1 | paste -sd,)
+n_steps=$(tr , '\n' <<< "$steps" | wc -l)
+rm -f "$T/stopped"
+stops() {
+	[ ! -s "$T/stopped" ] || wc -l < "$T/stopped"
+}
+# until the next one it needs something to do: a change to send, a tick to move to
+stopped_again() { # N
+	[ "$(stops)" = "$1" ] && return
+	sql "$DB" -c 'update acc set bal = bal + 1 where id <= 20' -c "select pgq.force_tick('pgshovel:$CLUSTER:shop')" \
+		-c "select pgq.ticker('pgshovel:$CLUSTER:shop')" > /dev/null
+	return 1
+}
+PGSHOVEL_STOP_AT=$steps PGSHOVEL_STOP_FILE=$T/stopped pgshoveld_start supervisor --host "a$SUFFIX" --session-timeout 4s
+if wait_for 60 test -s "$T/stopped"; then
+	for ((i = 1; i <= n_steps; i++)); do
+		wait_for 90 stopped_again $i || break
+		sessions > /dev/null
+		kill -CONT "$(tail -n 1 "$T/stopped" | cut -d' ' -f2)"
+	done
+	is "$(cut -d' ' -f1 "$T/stopped" | sort | paste -sd,)" "$(tr , '\n' <<< "$steps" | sort | paste -sd,)" "terminated at each of $n_steps steps"
+	is "$(cut -d' ' -f2 "$T/stopped" | sort -u | wc -l)" 1 'it is the same process all the time'
+	ok 'everything arrives' load_delivered "$DB" "$P" 90
+	ok 'nothing lost, nothing doubled' same
+else
+	skip 'terminated at each step' 'no steps in this build'
+fi
+
+# ---- nobody flushes the log, an idle transaction among those who do not: the relay does not wait for them with a Kafka transaction open
+writer=$(sql "$DB" -c "select pid from pg_stat_activity where backend_type = 'walwriter'")
+coproc IDLE { psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DB" 2>&1; }
+echo "begin; insert into ord (id, acc) values (nextval('ord_id'), 1); select 'open';" >&"${IDLE[1]}"
+read -r -t 60 _ <&"${IDLE[0]}"
+kill -STOP "$writer"
+PGOPTIONS='-c synchronous_commit=off' sql "$DB" -c "insert into marks.mark values ('unflushed')"
+ok 'a commit that nobody flushed arrives' wait_for 60 load_seen "$P" unflushed
+kill -CONT "$writer"
+echo '\q' >&"${IDLE[1]}"
+pgshoveld_stop "$supervisor"
+is $? 0 'the supervisor ends by SIGTERM'
 tap_done

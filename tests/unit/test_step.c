@@ -93,12 +93,16 @@ START_TEST(stops_in_the_nth_pass)
 	ck_assert_str_eq(o.note, "b");
 	ck_assert_int_eq(o.passed, 2);
 	ck_assert(!run("b:4").stopped);
+	o = run("c,b:2,a:9");
+	ck_assert(o.stopped);
+	ck_assert_str_eq(o.note, "b");
+	ck_assert_int_eq(o.passed, 1);
 }
 END_TEST
 
 START_TEST(other_labels_do_nothing)
 {
-	static const char *const others[] = { NULL, "", "c", "bbb", "B", ":1" };
+	static const char *const others[] = { NULL, "", "c", "bbb", "B", ":1", ",", "c,bbb" };
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		ck_assert_msg(!run(others[i]).stopped, "stopped for \"%s\"",
