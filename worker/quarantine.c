@@ -44,7 +44,7 @@ int quarantine_keep(struct source *s, const struct event *ev, const char *reason
 	char id[24];
 	char txid[24];
 	char time[24];
-	char sql[1024];
+	char sql[1280];
 	PGS_CLEANUP(pgs_freep) char *type = NULL;
 	PGS_CLEANUP(pgs_freep) char *leaf = NULL;
 	const struct event_text own_leaf = { .text = ev->leaf, .len = ev->leaf_len };
@@ -68,8 +68,13 @@ int quarantine_keep(struct source *s, const struct event *ev, const char *reason
 		"1000000 * interval '1 microsecond', $6, $7, $8, $9, $10 WHERE NOT EXISTS (SELECT "
 		"FROM "
 		"old) AND (SELECT count(*) FROM %s.quarantine WHERE set_name = $1 AND state = "
-		"'kept') < %d RETURNING id) SELECT FROM old UNION ALL SELECT FROM new",
-		s->schema, s->schema, s->schema, QUARANTINE_MAX_EVENTS);
+		"'kept') < %d RETURNING id), gone AS (DELETE FROM %s.quarantine WHERE set_name = "
+		"$1 "
+		"AND state <> 'kept' AND at < now() - interval '%d days') SELECT FROM old UNION "
+		"ALL "
+		"SELECT FROM new",
+		s->schema, s->schema, s->schema, QUARANTINE_MAX_EVENTS, s->schema,
+		QUARANTINE_KEEP_DAYS);
 	if (pg_query(s->conn, sql, 10, params, &limit, &res, reterr))
 		return -1;
 	if (PQntuples(res) > 0)

@@ -18,6 +18,7 @@
 
 enum {
 	QUARANTINE_MAX_EVENTS = 10000, /* kept ones of a set in one database; more park the set */
+	QUARANTINE_KEEP_DAYS = 30, /* for retried and discarded ones, until the next event comes */
 	QUARANTINE_MAX_KEY = 64 * 1024, /* a longer key is left out of the skeleton */
 };
 

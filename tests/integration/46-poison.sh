@@ -113,11 +113,14 @@ cured() {
 ok 'retry: it is sent' wait_for 40 cured
 is "$(sql "$DB" -c "select string_agg(state, ' ' order by id) from pgshovel_$CLUSTER.quarantine")" 'discarded kept retried retried' 'the states'
 
+sql "$DB" -c "update pgshovel_$CLUSTER.quarantine set at = at - interval '31 days'"
+
 # ---- found before it is sent: a row over the library's limit
 sql "$DB" -c "insert into doc values (3001, repeat('x', 1100000)), (3002, 'small')"
 ok 'a row over message.max.bytes: the rest flows' load_delivered "$DB" "$P" 60
 run pgshovel event list shop
 like "$OUT" 'kept +public.doc .*may have [0-9]+ bytes at most' 'it is in quarantine'
+is "$(sql "$DB" -c "select string_agg(state, ' ' order by id) from pgshovel_$CLUSTER.quarantine")" 'kept kept' 'what was decided a month ago is gone'
 sql "$DB" -c "update doc set id = 3003, body = repeat('x', 1100000) where id = 3002"
 ok 'a change of the key whose new row is too large: the rest flows' load_delivered "$DB" "$P" 60
 rebuilt > "$T/rebuilt"
