@@ -12,6 +12,7 @@
 
 #include "common/base.h"
 #include "common/err.h"
+#include "common/exitcode.h"
 #include "common/options.h"
 #include "common/pg.h"
 #include "common/zk.h"
@@ -34,12 +35,14 @@ struct admin_options {
 	bool accept;
 	bool reset;
 	bool yes;
+	bool repair;
 	char *from;
 	char *database;
 	bool help;
 	bool version;
 	bool mdoc_options;
 	bool list_steps;
+	char *print_completion;
 };
 
 /* The table, of which cli.c says what belongs to which command. */
@@ -55,8 +58,11 @@ struct admin {
 	char schema[64]; /* "pgshovel_CLUSTER", needs no quoting */
 	struct zkdoc_cluster cluster;
 	int32_t cluster_node_version;
+	char lock_text[256]; /* what /admin says: host, pid, command */
 	int64_t now_ms; /* ZooKeeper's wall clock when the lock was taken */
+	enum pgs_exit result; /* of a command that did what was asked: OK, or DIFFERS */
 	bool locked; /* the /admin lock is ours; a session that expires takes it away */
+	int64_t lock_czxid; /* of the lock that was taken last, lost or not; 0: none. See fence.c */
 };
 
 /* Wait for ZooKeeper at most the connect timeout. Errors of class RETRY name the servers. */
@@ -73,6 +79,12 @@ int admin_check_software(const struct admin *a, struct pgs_err *reterr) PGS_MUST
 
 /* Take /CLUSTER/admin for `command`. Class RETRY, naming the holder, when another admin runs. */
 int admin_lock(struct admin *a, const char *command, struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/*
+ * After admin_reconnect(): the lock once more, for the same command. Waits for the session that held it to
+ * expire; class RETRY when another admin was faster.
+ */
+int admin_lock_again(struct admin *a, struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /* End of one request to ZooKeeper that is made now. */
 uint64_t admin_deadline(const struct admin *a);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/progress.h"
 #include "admin/steps.h"
 #include "common/clock.h"
 
@@ -26,28 +27,37 @@ static int has_schema(struct session *s, bool *ret, struct pgs_err *reterr)
 	return 0;
 }
 
-/* Capture functions, with their triggers, of tables that the set does not capture. */
+/*
+ * Capture functions, with their triggers, of tables that the set does not capture. None while a transaction is
+ * prepared: one that a failover brought back may capture them, and is decided by "txn recover".
+ */
 static int drop_captures(struct session *s, const char *set, uint64_t deadline_us,
 			 struct pgs_err *reterr)
 {
 	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
-	char sql[512], what[256];
+	char sql[768], what[256];
 
 	snprintf(sql, sizeof(sql),
 		 "select l.rel, l.table_name from %s.capture_list($1) l where not exists (select "
 		 "from "
 		 "%s.relation r join %s.set s on s.name = r.set_name and s.state = 'active' "
-		 "where r.set_name = $1 and r.reloid = l.rel and r.current) order by l.rel",
-		 s->a->schema, s->a->schema, s->a->schema);
+		 "where r.set_name = $1 and r.reloid = l.rel and r.current) and not exists (select "
+		 "from pg_prepared_xacts p where p.database = current_database() and "
+		 "starts_with(p.gid, 'pgshovel:%s:')) order by l.rel",
+		 s->a->schema, s->a->schema, s->a->schema, s->a->options.cluster);
 	if (session_query(s, sql, 1, &set, &res, reterr) < 0)
 		return -1;
 	snprintf(sql, sizeof(sql), "select %s.capture_drop($1, $2)", s->a->schema);
+	struct progress progress = { .database = s->name,
+				     .what = "tables let go",
+				     .total = (size_t)PQntuples(res) };
 	for (int i = 0; i < PQntuples(res); i++) {
 		const char *const params[] = { set, PQgetvalue(res, i, 0) };
 		snprintf(what, sizeof(what), "drop the capture triggers of %s",
 			 PQgetvalue(res, i, 1));
 		if (session_patient(s, sql, 2, params, what, deadline_us, reterr) < 0)
 			return -1;
+		progress_step(&progress);
 		ADMIN_STEP(TRIGGER_DROPPED);
 	}
 	return 0;
@@ -72,6 +82,9 @@ static int fit_captures(struct session *s, const char *set, uint64_t deadline_us
 		return -1;
 	snprintf(sql, sizeof(sql), "select %s.capture_stub($1, $2::oid::regclass, $3::text[], $4)",
 		 s->a->schema);
+	struct progress progress = { .database = s->name,
+				     .what = "tables fitted",
+				     .total = (size_t)PQntuples(res) };
 	for (int i = 0; i < PQntuples(res); i++) {
 		const char *const params[] = { set, PQgetvalue(res, i, 0),
 					       PQgetisnull(res, i, 1) ? NULL
@@ -81,6 +94,7 @@ static int fit_captures(struct session *s, const char *set, uint64_t deadline_us
 			 PQgetvalue(res, i, 3));
 		if (session_patient(s, sql, 4, params, what, deadline_us, reterr) < 0)
 			return -1;
+		progress_step(&progress);
 	}
 	return 0;
 }

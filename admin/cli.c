@@ -17,6 +17,7 @@
 const struct cli_noun cli_nouns[] = {
 	{ "cluster", "a subtree of ZooKeeper and the sets in it" },
 	{ "set", "tables that are replicated together, described by one file" },
+	{ "node", "databases that were left out of a rollout" },
 	{ "event", "events that could not be sent and were put aside" },
 	{ "config", "files, without any server" },
 	{ "txn", "rollouts that were interrupted" },
@@ -27,7 +28,7 @@ const struct cli_command cli_commands[] = {
 	{ .noun = "cluster",
 	  .verb = "initialize",
 	  .arguments = "",
-	  .options = OPTIONS(NULL),
+	  .options = OPTIONS("dry-run"),
 	  .summary = "create the cluster in ZooKeeper",
 	  .text = "Creates /CLUSTER and what belongs below it. A cluster that exists already is "
 		  "an\n"
@@ -44,16 +45,22 @@ const struct cli_command cli_commands[] = {
 	{ .noun = "cluster",
 	  .verb = "verify",
 	  .arguments = "",
-	  .options = OPTIONS("json"),
-	  .summary = "compare ZooKeeper, databases and triggers",
-	  .text = "Prints one line for each thing that is not as the sets say; exit 78 when there "
-		  "is\n"
-		  "one, 75 when a database could not be reached. Changes nothing.\n",
+	  .options = OPTIONS("repair", "dry-run", "json", "wait", "lock-timeout", "skip-kafka"),
+	  .summary = "compare ZooKeeper, databases and triggers; --repair cures",
+	  .text = "Prints one line for each thing that is not as the sets say. Exit 0: nothing, 1: "
+		  "--repair\n"
+		  "cures all of it, 78: a person must do something, 75: a database could not be "
+		  "reached.\n"
+		  "--repair closes open rollouts, makes triggers, functions, the schema and the "
+		  "consumer\n"
+		  "again and drops what belongs to no set; then 0: nothing is left, 78 or 75: "
+		  "something is.\n"
+		  "Changes made while capture was not in force are not brought back by it.\n",
 	  .run = cmd_cluster_verify },
 	{ .noun = "cluster",
 	  .verb = "recover",
 	  .arguments = "",
-	  .options = OPTIONS(NULL),
+	  .options = OPTIONS("dry-run"),
 	  .summary = "raise the generation after ZooKeeper was wiped or restored",
 	  .text = "Tokens of relays begin with the cluster's generation. After ZooKeeper went back "
 		  "in\n"
@@ -92,6 +99,21 @@ const struct cli_command cli_commands[] = {
 		  "not\n"
 		  "list any more and that cannot be reached.\n",
 	  .run = cmd_set_upgrade },
+	{ .noun = "set",
+	  .verb = "diff",
+	  .arguments = "[NAME[@VERSION]] FILE",
+	  .min_arguments = 1,
+	  .max_arguments = 2,
+	  .options = OPTIONS("json"),
+	  .summary = "what \"set upgrade\" would change, by the documents alone",
+	  .text = "Compares the set's document in ZooKeeper with FILE; looks into no database and "
+		  "changes\n"
+		  "nothing. A line a difference: \"+\" what comes, \"-\" what goes, \"~\" what "
+		  "becomes\n"
+		  "something else. Exit 0: no difference, 1: there is one. What \"set upgrade\" "
+		  "refuses is\n"
+		  "refused here too (78).\n",
+	  .run = cmd_set_diff },
 	{ .noun = "set",
 	  .verb = "drop",
 	  .arguments = "NAME[@VERSION]",
@@ -138,7 +160,7 @@ const struct cli_command cli_commands[] = {
 	  .arguments = "NAME",
 	  .min_arguments = 1,
 	  .max_arguments = 1,
-	  .options = OPTIONS("accept", "reset", "from", "database", "yes", "json"),
+	  .options = OPTIONS("accept", "reset", "from", "database", "yes", "dry-run", "json"),
 	  .summary = "show, accept or reset the position that Kafka holds",
 	  .text = "Shows what Kafka and each database say of the place where reading goes on, and "
 		  "why\n"
@@ -152,6 +174,26 @@ const struct cli_command cli_commands[] = {
 		  "says\n"
 		  "which.\n",
 	  .run = cmd_set_position },
+	{ .noun = "node",
+	  .verb = "list",
+	  .arguments = "",
+	  .options = OPTIONS("json"),
+	  .summary = "databases that --force left out, and of what",
+	  .text = "",
+	  .run = cmd_node_list },
+	{ .noun = "node",
+	  .verb = "forget",
+	  .arguments = "ID",
+	  .min_arguments = 1,
+	  .max_arguments = 1,
+	  .options = OPTIONS("dry-run", "wait", "lock-timeout", "force"),
+	  .summary = "take away what is left in such a database, and forget it",
+	  .text = "ID is shown by \"node list\". A database that answers is cleaned of the set: "
+		  "triggers,\n"
+		  "functions, queue; unless it belongs to the set again. One that does not answer "
+		  "is\n"
+		  "forgotten with --force only.\n",
+	  .run = cmd_node_forget },
 	{ .noun = "event",
 	  .verb = "list",
 	  .arguments = "NAME",
@@ -175,7 +217,7 @@ const struct cli_command cli_commands[] = {
 	  .arguments = "NAME ID",
 	  .min_arguments = 2,
 	  .max_arguments = 2,
-	  .options = OPTIONS("database"),
+	  .options = OPTIONS("database", "dry-run"),
 	  .summary = "put an event into the queue again",
 	  .text = "It is sent as a new event, after everything that has happened since: a later "
 		  "change of\n"
@@ -187,7 +229,7 @@ const struct cli_command cli_commands[] = {
 	  .arguments = "NAME ID",
 	  .min_arguments = 2,
 	  .max_arguments = 2,
-	  .options = OPTIONS("database"),
+	  .options = OPTIONS("database", "dry-run"),
 	  .summary = "mark an event as never to be sent",
 	  .text = "",
 	  .run = cmd_event_discard },
@@ -211,7 +253,7 @@ const struct cli_command cli_commands[] = {
 	  .verb = "recover",
 	  .arguments = "[ID]",
 	  .max_arguments = 1,
-	  .options = OPTIONS("wait", "lock-timeout", "skip-kafka", "force"),
+	  .options = OPTIONS("dry-run", "json", "wait", "lock-timeout", "skip-kafka", "force"),
 	  .summary = "commit or roll back rollouts that were interrupted",
 	  .text = "Every command that writes does the same first, for the rollouts that ZooKeeper "
 		  "knows;\n"
@@ -374,6 +416,6 @@ void cli_help(const struct cli_choice *choice, FILE *out)
 		fprintf(out, "  %-19s %s\n", name, cli_commands[i].summary);
 	}
 	help_general(out);
-	fprintf(out, "\nExit status: 0 done, 64 wrong usage, 70 a bug, 75 try again, 78 change "
+	fprintf(out, "\nExit status: 0 done, 1 there is a difference, 64 wrong usage, 70 a bug, 75 try again, 78 change "
 		     "something first.\n");
 }

@@ -41,10 +41,30 @@ static int create_cluster(struct admin *a, int64_t generation, struct pgs_err *r
 	return -1;
 }
 
+/* What initialize would say: a cluster that is there, or that there will be one. */
+static int plan_cluster(struct admin *a, struct pgs_err *reterr)
+{
+	struct pgs_err err = { 0 };
+
+	if (admin_open_cluster(a, &err) == 0)
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "ZNODEEXISTS",
+				   "cluster \"%s\" already exists at \"%s\"", a->options.cluster,
+				   a->options.zookeeper_hosts);
+	if (strcmp(err.code, "ZNONODE") != 0) {
+		*reterr = err;
+		return -1;
+	}
+	printf("cluster \"%s\" would be created at \"%s\"\n", a->options.cluster,
+	       a->options.zookeeper_hosts);
+	return 0;
+}
+
 int cmd_cluster_initialize(struct admin *a, char **arguments, int n, struct pgs_err *reterr)
 {
 	(void)arguments;
 	(void)n;
+	if (a->options.dry_run)
+		return plan_cluster(a, reterr);
 	if (admin_connect(a, reterr) < 0 ||
 	    zk_wait_chroot(a->zk, true, admin_deadline(a), reterr) < 0 ||
 	    create_cluster(a, 1, reterr) < 0)
@@ -91,7 +111,7 @@ static int leave_out_doubles(struct rollout *r, bool *ret_current, struct pgs_er
 				return -1;
 			pgs_log(PGS_LOG_WARNING, NULL, "%s; left out (--force)", reterr->msg);
 			*reterr = (struct pgs_err){ 0 };
-			db->left_out = true;
+			db->left_out = db->given_up = true;
 			continue;
 		}
 		if (catalog_read(&db->session, NULL, NULL, &db->catalog, reterr) < 0)
@@ -138,9 +158,13 @@ int cmd_cluster_upgrade(struct admin *a, char **arguments, int n, struct pgs_err
 		return -1;
 	if (admin_compare_software(a->cluster.software, PGSHOVEL_VERSION) > 0)
 		return admin_check_software(a, reterr);
-	if (!a->options.dry_run &&
-	    (admin_lock(a, "cluster upgrade", reterr) < 0 || recover_first(a, NULL, reterr) < 0))
-		return -1;
+	if (!a->options.dry_run) {
+		if (admin_lock(a, "cluster upgrade", reterr) < 0)
+			return -1;
+		ADMIN_STEP(LOCKED);
+		if (recover_first(a, NULL, reterr) < 0)
+			return -1;
+	}
 	if (store_list(a, &sets, &n_sets, reterr) < 0)
 		return -1;
 	int r = upgrade(a, sets, n_sets, reterr);
@@ -160,23 +184,28 @@ int cmd_cluster_recover(struct admin *a, char **arguments, int n, struct pgs_err
 	(void)arguments;
 	(void)n;
 	if (admin_connect(a, reterr) < 0 ||
-	    zk_wait_chroot(a->zk, true, admin_deadline(a), reterr) < 0)
+	    (!a->options.dry_run && zk_wait_chroot(a->zk, true, admin_deadline(a), reterr) < 0))
 		return -1;
 	if (admin_open_cluster(a, &err) < 0) {
 		if (strcmp(err.code, "ZNONODE") != 0) {
 			*reterr = err;
 			return -1;
 		}
-		if (create_cluster(a, generation, reterr) < 0)
+		if (!a->options.dry_run && create_cluster(a, generation, reterr) < 0)
 			return -1;
-		printf("cluster \"%s\" created with generation %lld\n", a->options.cluster,
-		       (long long)generation);
+		printf("cluster \"%s\" %s with generation %lld\n", a->options.cluster,
+		       a->options.dry_run ? "would be created" : "created", (long long)generation);
 		return 0;
 	}
-	if (admin_lock(a, "cluster recover", reterr) < 0)
+	if (!a->options.dry_run && admin_lock(a, "cluster recover", reterr) < 0)
 		return -1;
 	if (generation <= a->cluster.generation)
 		generation = a->cluster.generation + 1;
+	if (a->options.dry_run) {
+		printf("generation of cluster \"%s\" is %lld and would become %lld\n",
+		       a->options.cluster, (long long)a->cluster.generation, (long long)generation);
+		return 0;
+	}
 	struct zkdoc_cluster doc = a->cluster;
 	doc.generation = generation;
 	struct zpath path = zpath_cluster(a->options.cluster);

@@ -202,18 +202,35 @@ static int leave_kept(struct admin *a, char **arguments, const char *sql, struct
 			   arguments[1], arguments[0], PQgetvalue(res, 0, 0));
 }
 
+static int plan(struct admin *a, char **arguments, const char *what, struct pgs_err *reterr)
+{
+	char sql[256];
+
+	snprintf(sql, sizeof(sql),
+		 "select state from %s.quarantine where set_name = $1 and id = $2::int8",
+		 a->schema);
+	if (leave_kept(a, arguments, sql, reterr) < 0)
+		return -1;
+	printf("event %s of set \"%s\" would be %s\n", arguments[1], arguments[0], what);
+	return 0;
+}
+
 int cmd_event_retry(struct admin *a, char **arguments, int n, struct pgs_err *reterr)
 {
 	char sql[1024];
 
 	(void)n;
 	/* One statement: state and new event together. Both parts see the state as it was before. */
+	if (a->options.dry_run)
+		return plan(a, arguments, "put into the queue again", reterr);
 	snprintf(sql, sizeof(sql),
 		 "with old as (select id, state from %s.quarantine where set_name = $1 and id = "
 		 "$2::int8 for update), changed as (update %s.quarantine q set state = 'retried' "
 		 "from old where q.id = old.id and old.state = 'kept' returning q.*) select "
 		 "old.state, (select pgq.insert_event('pgshovel:%s:' || c.set_name, c.ev_type, "
-		 "c.new_row, c.relation::text, c.old_row, null, null) from changed c) from old",
+		 "c.new_row, concat_ws(':', c.relation, c.leaf), c.old_row, null, null) from "
+		 "changed c) "
+		 "from old",
 		 a->schema, a->schema, a->options.cluster);
 	return leave_kept(a, arguments, sql, reterr);
 }
@@ -223,6 +240,8 @@ int cmd_event_discard(struct admin *a, char **arguments, int n, struct pgs_err *
 	char sql[512];
 
 	(void)n;
+	if (a->options.dry_run)
+		return plan(a, arguments, "marked as never to be sent", reterr);
 	snprintf(sql, sizeof(sql),
 		 "with old as (select id, state from %s.quarantine where set_name = $1 and id = "
 		 "$2::int8 for update), changed as (update %s.quarantine q set state = 'discarded' "

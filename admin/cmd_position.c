@@ -299,13 +299,14 @@ static int change(struct admin *a, const struct stored_set *set, const char *tok
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
 				   "set \"%s\" has %zu databases: say which with --database",
 				   set->name, set->doc->n_databases);
-	if (!a->options.yes) {
+	if (!a->options.yes || a->options.dry_run) {
 		if (show(a, set, token,
 			 accept ? tell_plan_accept : (now ? tell_plan_skip : tell_plan_reset),
 			 &n_refused, reterr) < 0)
 			return -1;
-		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
-				   "nothing was changed: say --yes to do it");
+		return a->options.dry_run ? 0
+					  : pgs_err_set(reterr, PGS_ERR_CONFIG, "",
+							"nothing was changed: say --yes to do it");
 	}
 	if (admin_lock(a, "set position", reterr) < 0 ||
 	    ask(a, accept ? "position-accept" : (now ? "position-skip" : "position-reset"), set,

@@ -1,14 +1,16 @@
 /*
  * admin/cmd_set.c
- *    set create, upgrade, drop.
+ *    set create, upgrade, drop, diff.
  *
  * What shows sets is in cmd_show.c; how a rollout goes in rollout.c.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/changes.h"
 #include "admin/cli.h"
 #include "admin/commands.h"
+#include "admin/diff.h"
 #include "admin/recover.h"
 #include "admin/rollout.h"
 #include "admin/steps.h"
@@ -203,12 +205,36 @@ int cmd_set_upgrade(struct admin *a, char **arguments, int n, struct pgs_err *re
 	struct rollout r = {
 		.a = a, .kind = PLAN_UPGRADE, .set = set.name, .stored = stored, .doc = doc
 	};
+	changes_report(a, stored);
 	if (rollout_run(&r, reterr) < 0)
 		return pgs_err_prefix(reterr, "could not upgrade set \"%s\"", set.name);
 	if (r.unchanged)
 		printf("unchanged\n");
 	else if (!a->options.dry_run)
 		print_version(doc);
+	return 0;
+}
+
+/* Documents only: what the databases say is left to "set upgrade --dry-run". */
+int cmd_set_diff(struct admin *a, char **arguments, int n, struct pgs_err *reterr)
+{
+	PGS_CLEANUP(setdoc_freep) struct setdoc *doc = NULL;
+	PGS_CLEANUP(stored_set_freep) struct stored_set *stored = NULL;
+	PGS_CLEANUP(diff_done) struct diff diff = { .n_changes = 0 };
+	struct set_argument set;
+
+	if (upgrade_arguments(arguments, n, &set, &doc, reterr) < 0 ||
+	    admin_open_cluster(a, reterr) < 0 || store_read(a, set.name, &stored, reterr) < 0 ||
+	    check_version(&set, stored, reterr) < 0 || check_partitions(doc, stored, reterr) < 0 ||
+	    check_topics(a, set.name, doc, reterr) < 0 ||
+	    diff_make(stored->doc, doc, &diff, reterr) < 0)
+		return -1;
+	if (a->options.json)
+		diff_print_json(&diff, set.name, stored->doc, doc, stdout);
+	else
+		diff_print(&diff, stdout);
+	if (diff.n_changes > 0 || diff.respelled)
+		a->result = PGS_EXIT_DIFFERS;
 	return 0;
 }
 

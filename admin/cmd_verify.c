@@ -1,145 +1,143 @@
 /*
  * admin/cmd_verify.c
- *    cluster verify: does everything agree with what ZooKeeper says?
+ *    cluster verify [--repair]: what does not agree, and what was cured.
  *
- * Looks only. Rows themselves are not compared.
+ * What is compared is in verify.c, what is cured in repair.c.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "admin/catalog.h"
 #include "admin/commands.h"
-#include "admin/plan.h"
-#include "admin/store.h"
-#include "common/zpath.h"
+#include "admin/render.h"
+#include "admin/verify.h"
+#include "common/log.h"
 
-/* Findings so far; the first error of a database that could not be asked is kept. */
-struct findings {
-	bool json;
-	size_t n;
-	struct pgs_err away;
-};
-
-static void found(struct findings *f, const char *set, const char *database, const char *text)
+static int look(struct admin *a, struct findings *ret, struct pgs_err *reterr)
 {
-	if (!f->json) {
-		printf("%s%s%s%s%s\n", set, set[0] ? ": " : "", database, database[0] ? ": " : "",
-		       text);
-	} else {
-		PGS_CLEANUP(pgs_buf_done) struct pgs_buf out = PGS_BUF_INIT(64 * 1024);
-		pgs_buf_puts(&out, f->n ? ",{\"set\":" : "{\"set\":");
-		zkdoc_put_json_string(&out, set);
-		pgs_buf_lit(&out, ",\"database\":");
-		zkdoc_put_json_string(&out, database);
-		pgs_buf_lit(&out, ",\"problem\":");
-		zkdoc_put_json_string(&out, text);
-		pgs_buf_putc(&out, '}');
-		fputs(pgs_buf_str(&out), stdout);
-	}
-	f->n++;
+	struct stored_set **sets;
+	size_t n;
+
+	if (store_list(a, &sets, &n, reterr) < 0)
+		return -1;
+	int r = verify_cluster(a, sets, n, ret, reterr);
+	store_list_free(sets, n);
+	return r;
 }
 
-static int verify_captures(struct session *s, const char *set, struct findings *f,
-			   struct pgs_err *reterr)
+static bool has(const struct findings *f, const struct finding *finding)
 {
-	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
-	char sql[192];
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->list[i].set, finding->set) == 0 &&
+		    strcmp(f->list[i].database, finding->database) == 0 &&
+		    strcmp(f->list[i].problem, finding->problem) == 0)
+			return true;
+	return false;
+}
 
-	snprintf(sql, sizeof(sql),
-		 "select schema_name, table_name, problem from %s.capture_check($1)", s->a->schema);
-	if (session_query(s, sql, 1, &set, &res, reterr) < 0)
-		return -1;
-	for (int i = 0; i < PQntuples(res); i++) {
-		PGS_CLEANUP(pgs_buf_done) struct pgs_buf text = PGS_BUF_INIT(64 * 1024);
-		if (!PQgetisnull(res, i, 1))
-			pgs_buf_printf(&text, "table \"%s.%s\": ", PQgetvalue(res, i, 0),
-				       PQgetvalue(res, i, 1));
-		pgs_buf_puts(&text, PQgetvalue(res, i, 2));
-		found(f, set, s->name, pgs_buf_str(&text));
+static void print_line(const char *before, const struct finding *finding)
+{
+	printf("%s%s%s%s%s%s\n", before, finding->set, finding->set[0] ? ": " : "",
+	       finding->database, finding->database[0] ? ": " : "", finding->problem);
+}
+
+static void put_json(struct pgs_buf *out, const struct finding *finding, const char *repaired)
+{
+	const char *repair = cure_name(finding->cure);
+
+	pgs_buf_puts(out, out->len > 1 ? ",{\"set\":" : "{\"set\":");
+	zkdoc_put_json_string(out, finding->set);
+	pgs_buf_lit(out, ",\"database\":");
+	zkdoc_put_json_string(out, finding->database);
+	pgs_buf_printf(out, ",\"kind\":\"%s\",\"problem\":", finding->kind);
+	zkdoc_put_json_string(out, finding->problem);
+	pgs_buf_printf(out, ",\"repair\":%s%s%s", repair ? "\"" : "", repair ? repair : "null",
+		       repair ? "\"" : "");
+	if (repaired)
+		pgs_buf_printf(out, ",\"repaired\":%s", repaired);
+	pgs_buf_putc(out, '}');
+}
+
+/* `after` is what the second look found; NULL: nothing was repaired. Lines of what is cured come first. */
+static int print(struct admin *a, const struct findings *before, const struct findings *after,
+		 struct pgs_err *reterr)
+{
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf json = PGS_BUF_INIT(RENDER_MAX_BYTES);
+	const struct findings *left = after ? after : before;
+	const bool plan = !after && a->options.repair;
+
+	pgs_buf_putc(&json, '[');
+	for (size_t i = 0; after && i < before->n; i++) {
+		if (has(after, &before->list[i]))
+			continue;
+		put_json(&json, &before->list[i], "true");
+		if (!a->options.json)
+			print_line("repaired: ", &before->list[i]);
 	}
+	for (size_t i = 0; i < left->n; i++) {
+		const struct finding *finding = &left->list[i];
+		put_json(&json, finding, after ? "false" : NULL);
+		if (!a->options.json)
+			print_line(plan && finding->cure != CURE_NONE ? "would repair: " : "",
+				   finding);
+	}
+	pgs_buf_lit(&json, "]\n");
+	if (pgs_buf_failed(&json))
+		return pgs_err_nomem(reterr);
+	if (a->options.json)
+		fputs(pgs_buf_str(&json), stdout);
 	return 0;
 }
 
-static int verify_database(struct session *s, const struct stored_set *set, struct findings *f,
-			   struct pgs_err *reterr)
+/* The exit status: nothing, --repair is enough, somebody must do something, something is away. */
+static int judge(struct admin *a, const struct findings *f, struct pgs_err *reterr)
 {
-	PGS_CLEANUP(catalog_freep) struct catalog *c = NULL;
-	struct pgs_err err = { 0 };
-	char text[256];
+	size_t n_curable = 0;
 
-	if (session_open(s, reterr) < 0 || catalog_read(s, set->name, NULL, &c, reterr) < 0)
-		return -1;
-	const struct plan_database db = { .name = s->name, .catalog = c };
-	if (plan_check_server(&db, s->a->options.cluster, &err) < 0)
-		found(f, set->name, s->name, err.msg);
-	if (!c->has_schema || !c->set_version || strcmp(c->set_state, "active") != 0) {
-		found(f, set->name, s->name, "the set is missing; run pgshovel set upgrade");
+	for (size_t i = 0; i < f->n; i++)
+		n_curable += f->list[i].cure != CURE_NONE;
+	if (f->n == 0)
+		return 0;
+	const char *things = f->n == 1 ? "thing is" : "things are";
+	if (n_curable == f->n && !f->away) {
+		pgs_log(PGS_LOG_ERR, NULL,
+			"cluster \"%s\": %zu %s not as the sets say; --repair cures %s",
+			a->options.cluster, f->n, things, f->n == 1 ? "it" : "all");
+		a->result = PGS_EXIT_DIFFERS;
 		return 0;
 	}
-	if (strcmp(c->set_version, set->version) != 0) {
-		snprintf(text, sizeof(text),
-			 "the set is at version %.12s here and %.12s in ZooKeeper; run pgshovel "
-			 "set upgrade",
-			 c->set_version, set->version);
-		found(f, set->name, s->name, text);
-	}
-	if (strcmp(c->software, PGSHOVEL_VERSION) != 0) {
-		snprintf(text, sizeof(text),
-			 "the schema is at version %s, this program at %s; run pgshovel cluster "
-			 "upgrade",
-			 c->software, PGSHOVEL_VERSION);
-		found(f, set->name, s->name, text);
-		return 0;
-	}
-	return verify_captures(s, set->name, f, reterr);
+	return pgs_err_set(reterr, f->away ? PGS_ERR_RETRY : PGS_ERR_CONFIG, "",
+			   "cluster \"%s\": %zu %s not as the sets say; --repair cures %zu of them",
+			   a->options.cluster, f->n, things, n_curable);
 }
 
-static void verify_set(struct admin *a, const struct stored_set *set, struct findings *f)
+/* What repair left is for a person, also what it should have cured. */
+static int judge_rest(struct admin *a, const struct findings *f, struct pgs_err *reterr)
 {
-	for (size_t i = 0; i < set->doc->n_databases; i++) {
-		struct session s = { .a = a,
-				     .name = set->doc->databases[i].name,
-				     .conninfo = set->doc->databases[i].conninfo };
-		struct pgs_err err = { 0 };
-		if (verify_database(&s, set, f, &err) < 0) {
-			found(f, set->name, s.name, err.msg);
-			f->away = err;
-		}
-		session_close(&s);
-	}
+	if (f->n == 0)
+		return 0;
+	return pgs_err_set(reterr, f->away ? PGS_ERR_RETRY : PGS_ERR_CONFIG, "",
+			   "cluster \"%s\": %zu %s still not as the sets say; see above",
+			   a->options.cluster, f->n, f->n == 1 ? "thing is" : "things are");
 }
 
 int cmd_cluster_verify(struct admin *a, char **arguments, int n, struct pgs_err *reterr)
 {
-	struct findings f = { .json = a->options.json };
-	struct stored_set **sets;
-	size_t n_sets, n_ids;
-	char **ids;
-	struct zpath path = zpath_rollouts(a->options.cluster);
+	PGS_CLEANUP(findings_done) struct findings before = { .n = 0 };
+	PGS_CLEANUP(findings_done) struct findings after = { .n = 0 };
+	bool repair = a->options.repair && !a->options.dry_run;
 
 	(void)arguments;
 	(void)n;
-	if (admin_open_cluster(a, reterr) < 0 || store_list(a, &sets, &n_sets, reterr) < 0)
+	if (admin_open_cluster(a, reterr) < 0)
 		return -1;
-	if (f.json)
-		printf("[");
-	for (size_t i = 0; i < n_sets; i++)
-		verify_set(a, sets[i], &f);
-	store_list_free(sets, n_sets);
-	if (zk_wait_list(a->zk, path.text, admin_deadline(a), &ids, &n_ids, reterr) < 0)
+	if (repair && (admin_check_software(a, reterr) < 0 ||
+		       admin_lock(a, "cluster verify --repair", reterr) < 0))
 		return -1;
-	for (size_t i = 0; i < n_ids; i++) {
-		char text[96];
-		snprintf(text, sizeof(text), "rollout %s is open; run pgshovel txn recover",
-			 ids[i]);
-		found(&f, "", "", text);
-	}
-	zk_names_free(ids, n_ids);
-	if (f.json)
-		printf("]\n");
-	if (f.n == 0)
-		return 0;
-	return pgs_err_set(reterr, f.away.cls == PGS_ERR_RETRY ? PGS_ERR_RETRY : PGS_ERR_CONFIG, "",
-			   "cluster \"%s\": %zu %s not as the sets say", a->options.cluster, f.n,
-			   f.n == 1 ? "thing is" : "things are");
+	if (look(a, &before, reterr) < 0)
+		return -1;
+	if (!repair || before.n == 0)
+		return print(a, &before, NULL, reterr) < 0 ? -1 : judge(a, &before, reterr);
+	if (repair_all(a, &before, reterr) < 0 || look(a, &after, reterr) < 0)
+		return -1;
+	return print(a, &before, &after, reterr) < 0 ? -1 : judge_rest(a, &after, reterr);
 }

@@ -13,9 +13,12 @@ int cmd_cluster_initialize(struct admin *a, char **arguments, int n, struct pgs_
 int cmd_cluster_upgrade(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_cluster_verify(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_cluster_recover(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_node_list(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_node_forget(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_config_check(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_set_create(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_set_upgrade(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_set_diff(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_set_drop(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_set_list(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_set_inspect(struct admin *a, char **arguments, int n, struct pgs_err *reterr);

@@ -18,4 +18,15 @@ int install_schema(struct session *s, struct pgs_err *reterr) PGS_MUST_CHECK;
 /* The same inside the caller's transaction (cluster upgrade prepares it). */
 int install_apply(struct session *s, struct pgs_err *reterr) PGS_MUST_CHECK;
 
+/* A function that the files make, and its source as pg_proc.prosrc holds it. */
+struct install_function {
+	char *name;
+	char *source;
+};
+
+/* All of them, for this cluster. Free with install_functions_free(). */
+int install_functions(const struct admin *a, struct install_function **ret, size_t *ret_n,
+		      struct pgs_err *reterr) PGS_MUST_CHECK;
+void install_functions_free(struct install_function *list, size_t n);
+
 #endif

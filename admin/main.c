@@ -12,6 +12,7 @@
 
 #include "admin/admin.h"
 #include "admin/cli.h"
+#include "admin/completion.h"
 #include "admin/steps.h"
 #include "common/credentials.h"
 #include "common/log.h"
@@ -94,6 +95,10 @@ static int run(struct admin *a, struct options *options, int argc, char **argv,
 		printf("pgshovel %s\n", PGSHOVEL_VERSION);
 		return finish_output(reterr);
 	}
+	if (a->options.print_completion)
+		return completion_print(a->options.print_completion, stdout, reterr) < 0
+			       ? -1
+			       : finish_output(reterr);
 	if (a->options.mdoc_options) {
 		options_mdoc(admin_option_specs, admin_n_option_specs, stdout);
 		return finish_output(reterr);
@@ -124,10 +129,12 @@ int main(int argc, char **argv)
 	struct admin a = { .signal_fd = -1, .interrupt_fd = -1 };
 	struct options options = { 0 };
 	struct pgs_err err = { 0 };
-	enum pgs_exit code = PGS_EXIT_OK;
+	enum pgs_exit code;
 
 	open_log(PGS_LOG_NOTICE);
-	if (run(&a, &options, argc, argv, &err) < 0) {
+	if (run(&a, &options, argc, argv, &err) == 0) {
+		code = a.result;
+	} else {
 		(void)fflush(stdout);
 		code = strcmp(err.code, "usage") == 0 ? PGS_EXIT_USAGE : pgs_err_exit(err.cls);
 		if (err.msg[0])

@@ -9,6 +9,8 @@
 
 enum pgs_exit {
 	PGS_EXIT_OK = 0, /* did what was asked, or was asked to stop */
+	PGS_EXIT_DIFFERS =
+		1, /* pgshovel set diff, cluster verify: there is a difference, as diff(1) says it */
 	PGS_EXIT_USAGE = 64, /* command line or environment variable is wrong */
 	PGS_EXIT_BUG = 70, /* a broken invariant of our own */
 	PGS_EXIT_RETRY = 75, /* the same may work later: start again with back-off */

@@ -23,6 +23,8 @@ enum {
 };
 
 enum setdoc_capture { SETDOC_CAPTURE_ROW, SETDOC_CAPTURE_STATEMENT };
+enum setdoc_partitions { SETDOC_PARTITIONS_ROOT, SETDOC_PARTITIONS_LEAF };
+enum setdoc_on_error { SETDOC_ON_ERROR_FAIL, SETDOC_ON_ERROR_COUNT };
 enum setdoc_envelope {
 	SETDOC_ENVELOPE_DEBEZIUM_JSON,
 	SETDOC_ENVELOPE_DEBEZIUM_JSON_SCHEMA,
@@ -52,9 +54,11 @@ struct setdoc_table {
 	char *table;
 	char **columns; /* NULL and 0: all columns, also later ones */
 	size_t n_columns;
-	char **key; /* NULL and 0: the primary key */
+	char **key; /* NULL: the primary key; not NULL with n_key 0: records have no key */
 	size_t n_key;
 	enum setdoc_capture capture;
+	enum setdoc_partitions partitions;
+	enum setdoc_on_error on_capture_error;
 	int line;
 };
 
@@ -172,5 +176,8 @@ struct setdoc_key {
 	const struct setdoc_rule *rule; /* for common/setdoc_*.c only */
 };
 const struct setdoc_key *setdoc_keys(size_t *ret_n);
+
+/* The value of a key of the groups topics, format and relay, as it counts: defaults are written, too. Appends. */
+void setdoc_put_option(struct pgs_buf *out, const struct setdoc *doc, const struct setdoc_key *key);
 
 #endif

@@ -28,7 +28,7 @@ static void put_strings(struct pgs_buf *out, char *const *texts, size_t n)
 			pgs_buf_lit(out, ", ");
 		put_string(out, texts[i]);
 	}
-	pgs_buf_lit(out, " ]");
+	pgs_buf_puts(out, n ? " ]" : "]");
 }
 
 /* The largest unit that divides the amount. */
@@ -188,4 +188,17 @@ void setdoc_write_canonical(const struct setdoc *doc, const config_setting_t *ro
 			    struct pgs_buf *out)
 {
 	put_group(out, doc, doc, "", root, "\n");
+}
+
+void setdoc_put_option(struct pgs_buf *out, const struct setdoc *doc, const struct setdoc_key *key)
+{
+	const struct setdoc_rule *rule = key->rule;
+	bool unset = (rule->kind == SETDOC_KIND_PREFIX && !FIELD(char *, doc, rule->offset)) ||
+		     (rule->kind == SETDOC_KIND_INT && !rule->has_default &&
+		      FIELD(int, doc, rule->offset) < rule->min);
+
+	if (unset)
+		pgs_buf_puts(out, key->fallback);
+	else
+		put_value(out, doc, doc, key, NULL);
 }

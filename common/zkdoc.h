@@ -38,6 +38,12 @@ struct zkdoc_intent_database {
 	char *gid;
 };
 
+/* A database that the operator gave up (--force): it takes no part and is written down at the end. */
+struct zkdoc_intent_left {
+	char *name;
+	char *conninfo;
+};
+
 struct zkdoc_intent {
 	char id[ZKDOC_ID_HEX + 1];
 	char *kind; /* create, upgrade, drop, cluster-upgrade */
@@ -48,6 +54,8 @@ struct zkdoc_intent {
 	char *by;
 	struct zkdoc_intent_database *databases;
 	size_t n_databases;
+	struct zkdoc_intent_left *left;
+	size_t n_left;
 };
 
 void zkdoc_cluster_write(const struct zkdoc_cluster *doc, struct pgs_buf *out);

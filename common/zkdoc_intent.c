@@ -25,6 +25,21 @@ static void put_field(struct pgs_buf *out, const char *name, const char *value)
 		pgs_buf_lit(out, "null");
 }
 
+/* Written only where there is something to say: most rollouts leave nobody out. */
+static void write_left(const struct zkdoc_intent *doc, struct pgs_buf *out)
+{
+	if (doc->n_left == 0)
+		return;
+	pgs_buf_lit(out, ",\"left\":[");
+	for (size_t i = 0; i < doc->n_left; i++) {
+		pgs_buf_puts(out, i > 0 ? ",{\"name\":" : "{\"name\":");
+		zkdoc_put_json_string(out, doc->left[i].name);
+		put_field(out, "conninfo", doc->left[i].conninfo);
+		pgs_buf_putc(out, '}');
+	}
+	pgs_buf_putc(out, ']');
+}
+
 void zkdoc_intent_write(const struct zkdoc_intent *doc, struct pgs_buf *out)
 {
 	pgs_buf_lit(out, "{\"v\":1");
@@ -45,6 +60,7 @@ void zkdoc_intent_write(const struct zkdoc_intent *doc, struct pgs_buf *out)
 		pgs_buf_putc(out, '}');
 	}
 	pgs_buf_putc(out, ']');
+	write_left(doc, out);
 	put_field(out, "at", doc->at);
 	put_field(out, "by", doc->by);
 	pgs_buf_putc(out, '}');
@@ -143,6 +159,33 @@ static int read_database(json_t *json, const char *id, struct zkdoc_intent_datab
 	return db->name && db->conninfo && db->node && db->gid ? 0 : pgs_err_nomem(reterr);
 }
 
+static int read_left(json_t *json, struct zkdoc_intent *doc, struct pgs_err *reterr)
+{
+	size_t n = json_array_size(json);
+
+	if (!json)
+		return 0;
+	if (!json_is_array(json) || n == 0 || n > INTENT_MAX_DATABASES)
+		return fail("left", reterr);
+	doc->left = calloc(n, sizeof(*doc->left));
+	if (!doc->left)
+		return pgs_err_nomem(reterr);
+	doc->n_left = n;
+	for (size_t i = 0; i < n; i++) {
+		const char *name;
+		const char *conninfo;
+
+		if (json_unpack_ex(json_array_get(json, i), NULL, JSON_STRICT, "{s:s,s:s}", "name",
+				   &name, "conninfo", &conninfo))
+			return fail("left", reterr);
+		doc->left[i].name = strdup(name);
+		doc->left[i].conninfo = strdup(conninfo);
+		if (!doc->left[i].name || !doc->left[i].conninfo)
+			return pgs_err_nomem(reterr);
+	}
+	return 0;
+}
+
 static int read_fields(json_t *json, struct zkdoc_intent *doc, struct pgs_err *reterr)
 {
 	json_int_t v;
@@ -155,6 +198,7 @@ static int read_fields(json_t *json, struct zkdoc_intent *doc, struct pgs_err *r
 	const char *by;
 	json_t *nulls[3];
 	json_t *databases;
+	json_t *left = NULL;
 	size_t n;
 
 	if (json_unpack_ex(json, NULL, 0, "{s:I}", "v", &v))
@@ -166,9 +210,10 @@ static int read_fields(json_t *json, struct zkdoc_intent *doc, struct pgs_err *r
 			", this pgshovel knows format 1; use the version that wrote it or a later "
 			"one",
 			v);
-	if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:s}", "v",
-			   &v, "id", &id, "kind", &kind, "set", &nulls[0], "from", &nulls[1], "to",
-			   &nulls[2], "databases", &databases, "at", &at, "by", &by))
+	if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:s,s?o}",
+			   "v", &v, "id", &id, "kind", &kind, "set", &nulls[0], "from", &nulls[1],
+			   "to", &nulls[2], "databases", &databases, "at", &at, "by", &by, "left",
+			   &left))
 		return fail("its fields", reterr);
 	if (!nullable(nulls[0], &set) || !nullable(nulls[1], &from) || !nullable(nulls[2], &to))
 		return fail("its fields", reterr);
@@ -195,7 +240,7 @@ static int read_fields(json_t *json, struct zkdoc_intent *doc, struct pgs_err *r
 				  reterr))
 			return -1;
 	}
-	return 0;
+	return read_left(left, doc, reterr);
 }
 
 int zkdoc_intent_read(const char *text, size_t len, struct zkdoc_intent **ret,
@@ -232,6 +277,11 @@ void zkdoc_intent_free(struct zkdoc_intent *doc)
 		free(doc->databases[i].gid);
 	}
 	free(doc->databases);
+	for (size_t i = 0; doc->left && i < doc->n_left; i++) {
+		free(doc->left[i].name);
+		free(doc->left[i].conninfo);
+	}
+	free(doc->left);
 	free(doc->kind);
 	free(doc->set);
 	free(doc->from);

@@ -61,6 +61,11 @@ struct zpath zpath_admin(const char *cluster)
 	return join(cluster, "admin", "");
 }
 
+struct zpath zpath_recovering(const char *cluster)
+{
+	return join(cluster, "recovering", "");
+}
+
 struct zpath zpath_hosts(const char *cluster)
 {
 	return join(cluster, "hosts", "");
@@ -89,6 +94,16 @@ struct zpath zpath_locks(const char *cluster)
 struct zpath zpath_lock(const char *cluster, const char *set)
 {
 	return join(cluster, "locks", set);
+}
+
+struct zpath zpath_lefts(const char *cluster)
+{
+	return join(cluster, "left", "");
+}
+
+struct zpath zpath_left(const char *cluster, const char *id)
+{
+	return join(cluster, "left", id);
 }
 
 void zpath_host_clean(const char *name, char ret[64])

@@ -26,12 +26,15 @@ struct zpath zpath_rollout(const char *cluster, const char *id);
 struct zpath zpath_decisions(const char *cluster);
 struct zpath zpath_decision(const char *cluster, const char *id);
 struct zpath zpath_admin(const char *cluster);
+struct zpath zpath_recovering(const char *cluster);
 struct zpath zpath_hosts(const char *cluster);
 struct zpath zpath_host(const char *cluster, const char *host);
 struct zpath zpath_statuses(const char *cluster);
 struct zpath zpath_status(const char *cluster, const char *host);
 struct zpath zpath_locks(const char *cluster);
 struct zpath zpath_lock(const char *cluster, const char *set);
+struct zpath zpath_lefts(const char *cluster);
+struct zpath zpath_left(const char *cluster, const char *id);
 
 /* A host name fit for a path: [A-Za-z0-9._-], others "_", at most 63 bytes. */
 void zpath_host_clean(const char *name, char ret[64]);

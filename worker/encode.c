@@ -47,20 +47,15 @@ char *encode_topic_quarantine(const char *prefix)
 	return side_topic(prefix, ".quarantine");
 }
 
-/* Opening bytes of the source block; flat records have other names for the same. */
+/* What is the same in every record of the database; flat records have other names for the same. */
 static void make_source(struct encoder *enc, const char *database)
 {
-	struct pgs_buf *open = &enc->source_open;
 	struct pgs_buf *db = &enc->source_db;
 	if (enc->flat) {
 		pgs_buf_lit(db, ",\"__source_db\":");
 		encode_json_string(db, database, strlen(database));
 		return;
 	}
-	pgs_buf_lit(open, ",\"source\":{\"version\":\"" PGSHOVEL_VERSION
-			  "\",\"connector\":\"postgresql\",\"name\":");
-	encode_json_string(open, enc->prefix, strlen(enc->prefix));
-	pgs_buf_lit(open, ",\"ts_ms\":");
 	pgs_buf_lit(db, ",\"snapshot\":\"false\",\"db\":");
 	encode_json_string(db, database, strlen(database));
 	pgs_buf_lit(db, ",\"sequence\":\"[\\\"");
@@ -90,7 +85,6 @@ int encoder_new(const struct encode_config *config, struct encoder **ret, struct
 	enc->scratch.item = PGS_BUF_INIT(2 * max);
 	enc->scratch.bytes = PGS_BUF_INIT(2 * max);
 	enc->scratch.limbs = PGS_BUF_INIT(2 * max);
-	enc->source_open = PGS_BUF_INIT(SLACK_BYTES);
 	enc->source_db = PGS_BUF_INIT(SLACK_BYTES);
 	enc->now = PGS_BUF_INIT(SLACK_BYTES);
 	enc->value = PGS_BUF_INIT(max);
@@ -107,7 +101,7 @@ int encoder_new(const struct encode_config *config, struct encoder **ret, struct
 	    !enc->topic_truncate || !enc->topic_transaction)
 		return pgs_err_nomem(reterr);
 	make_source(enc, config->database);
-	if (pgs_buf_failed(&enc->source_open) || pgs_buf_failed(&enc->source_db))
+	if (pgs_buf_failed(&enc->source_db))
 		return pgs_err_nomem(reterr);
 	*ret = PGS_STEAL(enc);
 	return 0;
@@ -121,7 +115,6 @@ void encoder_free(struct encoder *enc)
 	free(enc->topic_single);
 	free(enc->topic_truncate);
 	free(enc->topic_transaction);
-	pgs_buf_done(&enc->source_open);
 	pgs_buf_done(&enc->source_db);
 	pgs_buf_done(&enc->now);
 	pgs_buf_done(&enc->scratch.item);
@@ -162,9 +155,35 @@ static int prepare_column(const struct setdoc *doc, struct relation_column *col,
 	return 0;
 }
 
+/* "0.1.0+d4d625dd0192": the software, and the version of the set under which the event was captured. */
+static void put_version(const struct relation *rel, struct pgs_buf *out)
+{
+	pgs_buf_lit(out, "\"" PGSHOVEL_VERSION);
+	if (rel->version[0])
+		pgs_buf_printf(out, "+%.*s", SETDOC_SHOWN_HEX, rel->version);
+	pgs_buf_putc(out, '"');
+}
+
+/* Opening bytes of the source block. */
+static void make_source_part(const struct encoder *enc, const struct relation *rel,
+			     struct pgs_buf *out)
+{
+	if (enc->flat)
+		return;
+	pgs_buf_lit(out, ",\"source\":{\"version\":");
+	put_version(rel, out);
+	pgs_buf_lit(out, ",\"connector\":\"postgresql\",\"name\":");
+	encode_json_string(out, enc->prefix, strlen(enc->prefix));
+	pgs_buf_lit(out, ",\"ts_ms\":");
+}
+
 static void make_table_part(const struct encoder *enc, const struct relation *rel,
 			    struct pgs_buf *out)
 {
+	if (enc->flat) {
+		pgs_buf_lit(out, ",\"__source_version\":");
+		put_version(rel, out);
+	}
 	pgs_buf_puts(out, enc->flat ? ",\"__source_schema\":" : ",\"schema\":");
 	encode_json_string(out, rel->schema, strlen(rel->schema));
 	pgs_buf_puts(out, enc->flat ? ",\"__source_table\":" : ",\"table\":");
@@ -210,6 +229,8 @@ int encode_prepare(struct encoder *enc, struct relation *rel, struct pgs_err *re
 	}
 	if (!enc->flat)
 		pgs_buf_lit(&bytes, "{\"before\":");
+	parts.source = bytes.len;
+	make_source_part(enc, rel, &bytes);
 	parts.table = bytes.len;
 	make_table_part(enc, rel, &bytes);
 	parts.end = bytes.len;

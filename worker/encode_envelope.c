@@ -126,7 +126,7 @@ static void put_tail(struct encoder *enc, const struct relation *rel, const stru
 	if (enc->now.len == 0 || enc->now_us != now_us)
 		make_now(enc, now_us);
 
-	pgs_buf_put(out, enc->source_open.data, enc->source_open.len);
+	pgs_buf_put(out, parts->bytes + parts->source, parts->table - parts->source);
 	put_ms(out, &when);
 	pgs_buf_put(out, enc->source_db.data, enc->source_db.len);
 	const char *txid = encode_json_digits((uint64_t)ev->txid, digits);
@@ -196,7 +196,7 @@ int encode_put_value(struct encoder *enc, const struct relation *rel, const stru
 		put_flat_tail(enc, rel, ev, tx, op, row < 0);
 		return 0;
 	}
-	pgs_buf_put(out, parts->bytes + parts->value_open, parts->table - parts->value_open);
+	pgs_buf_put(out, parts->bytes + parts->value_open, parts->source - parts->value_open);
 	if (before < 0)
 		pgs_buf_lit(out, "null");
 	else if (put_row(enc, rel, ev->id, before, reterr) < 0)

@@ -95,6 +95,7 @@ struct column_encoder {
 struct relation_parts {
 	size_t key_open; /* {"schema":{...},"payload": or nothing */
 	size_t value_open; /* the same for values, and up to the row before */
+	size_t source; /* ,"source":{... up to ts_ms; nothing in flat records */
 	size_t table; /* ,"schema":"s","table":"t","txId": */
 	size_t end;
 	char bytes[];
@@ -110,7 +111,6 @@ struct encoder {
 	char *topic_single; /* layout single: everything goes here */
 	char *topic_truncate;
 	char *topic_transaction;
-	struct pgs_buf source_open; /* ,"source":{... up to ts_ms */
 	struct pgs_buf source_db; /* snapshot and db, up to sequence */
 	struct pgs_buf now; /* the end of every record encoded at now_us */
 	int64_t now_us;

@@ -4,13 +4,15 @@
 #   admin_tables CONNINFO       tables public.accounts and public.audit, public.nokey, public.parts (two partitions)
 #   document NAME CONNINFO…     prints a set file over accounts (id, owner, balance) and audit; databases d0, d1 …
 #                               WIDE=1: accounts with all columns and without audit; EXTRA is added; TABLES replaces the tables
-#   refused STATUS REGEX NAME   the last run printed one line and nothing on stdout, and ended so
+#   refused STATUS REGEX NAME   the last run printed one line and nothing on stdout, and ended so; the line is added to the file REFUSALS
 #   admin COMMAND…              pgshovel without Kafka
 #   count CONNINFO SQL          one number
 #   triggers CONNINFO           how many capture triggers there are
 #   left CONNINFO               what is left of pgshovel in a database: triggers, functions of sets, queues, sets, prepared transactions
 #   stop_at LABEL[:N] COMMAND…  in the background until it stops itself there; ADMIN is its pid; 1 when it ended before
 #   recovered                   txn recover, again while the lock of a dead admin stands
+#   golden FILE TEXT NAME       the text is that of tests/golden/FILE, what differs from run to run put aside; "make golden" writes the
+#                               files anew (PGSHOVEL_TEST_UPDATE=1)
 #   state CONNINFO…             one line: version in ZooKeeper and in each database, open rollouts, prepared transactions
 
 admin_tables() { # CONNINFO
@@ -44,6 +46,7 @@ document() { # NAME CONNINFO…
 
 refused() { # STATUS REGEX NAME
 	is "$RC $(wc -l <<< "$ERR") ${#OUT}" "$1 1 0" "$3: exit status $1, one line" || diag "stderr: $ERR"
+	[ -z "${REFUSALS:-}" ] || echo "$RC $ERR" >> "$REFUSALS"
 	like "$ERR" "$2" "$3: says why"
 }
 
@@ -104,4 +107,13 @@ state() { # CONNINFO…
 		printf ' prepared:%s' "$(count "$conninfo" 'pg_prepared_xacts where database = current_database()')"
 	done
 	printf ' open:%s\n' "$(pgshovel txn list | wc -l)"
+}
+
+golden() { # FILE TEXT NAME
+	local text
+	text=$(sed -E "s#$T#TMP#g; s/pgshovel_test_${SUFFIX}_([0-9]+)/DATABASE\1/g; s/t$SUFFIX/CLUSTER/g; s/$SUFFIX/SUFFIX/g
+		s/(host|port|user)=[^ \"]+/\1=X/g; s/\b[0-9a-f]{64}\b/DIGEST/g; s/\b[0-9a-f]{32}\b/ID/g; s/\b[0-9a-f]{12}\b/VERSION/g
+		s/$ZOOKEEPER/ZOOKEEPER/g; s/\b$(sed 's/\./\\./g' VERSION)\b/SOFTWARE/g" <<< "$2")
+	[ -z "${PGSHOVEL_TEST_UPDATE:-}" ] || printf '%s\n' "$text" > "tests/golden/$1"
+	is "$text" "$(cat "tests/golden/$1")" "$3"
 }

@@ -71,7 +71,8 @@ static struct relation *make_relation(const char *columns)
 {
 	struct relation *rel = NULL;
 	struct pgs_err err;
-	ck_assert_msg(relation_from_row(1, 2, "S", "t/1", "", false, columns, &rel, &err) == 0,
+	ck_assert_msg(relation_from_row(1, 2, "S", "t/1", "d4d625dd0192ffff", false, columns, &rel,
+					&err) == 0,
 		      "%s", err.msg);
 	return rel;
 }
@@ -293,7 +294,8 @@ START_TEST(test_operations)
 	ck_assert_str_eq(
 		got.list[0].value,
 		"{\"before\":null,\"after\":{\"id\":1,\"v\":\"x\"},\"source\":{\"version\":"
-		"\"" PGSHOVEL_VERSION "\",\"connector\":\"postgresql\",\"name\":\"a_b\",\"ts_ms\":"
+		"\"" PGSHOVEL_VERSION
+		"+d4d625dd0192\",\"connector\":\"postgresql\",\"name\":\"a_b\",\"ts_ms\":"
 		"1,\"snapshot\":\"false\","
 		"\"db\":\"d\\\"b\",\"sequence\":\"[\\\"7\\\",\\\"8\\\"]\",\"ts_us\":1001,\"ts_ns\":"
 		"1001000,"
@@ -360,8 +362,9 @@ START_TEST(test_flat_and_single)
 	ck_assert_str_eq(got.list[2].topic, "a_b");
 	ck_assert_int_eq(got.list[2].partition, 0);
 	ck_assert_str_eq(got.list[2].value,
-			 "{\"id\":2,\"v\":\"x\",\"__op\":\"c\",\"__source_db\":\"d\\\"b\",\"__"
-			 "source_schema\":\"S\","
+			 "{\"id\":2,\"v\":\"x\",\"__op\":\"c\",\"__source_db\":\"d\\\"b\","
+			 "\"__source_version\":\"" PGSHOVEL_VERSION
+			 "+d4d625dd0192\",\"__source_schema\":\"S\","
 			 "\"__source_table\":\"t/1\",\"__source_txId\":7,"
 			 "\"__source_sequence\":\"[\\\"7\\\",\\\"8\\\"]\",\"__source_ts_us\":1001,"
 			 "\"__transaction_id\":\"7\",\"__transaction_total_order\":6,"

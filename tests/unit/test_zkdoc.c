@@ -185,6 +185,29 @@ START_TEST(intent_there_and_back)
 }
 END_TEST
 
+/* A database that was left out stands there only when there is one. */
+START_TEST(intent_with_a_database_left_out)
+{
+	static const char with[] = "{\"name\":\"gone\",\"conninfo\":\"host=g\"}";
+	struct pgs_buf text = PGS_BUF_INIT(8192), out = PGS_BUF_INIT(8192);
+	const char *at = strstr(intent_text, "\"at\"");
+	struct zkdoc_intent *doc = NULL;
+	struct pgs_err err = { .cls = PGS_ERR_NONE };
+
+	pgs_buf_put(&text, intent_text, (size_t)(at - intent_text));
+	pgs_buf_printf(&text, "\"left\":[%s],%s", with, at);
+	ck_assert_msg(zkdoc_intent_read(text.data, text.len, &doc, &err) == 0, "%s", err.msg);
+	ck_assert_uint_eq(doc->n_left, 1);
+	ck_assert_str_eq(doc->left[0].name, "gone");
+	ck_assert_str_eq(doc->left[0].conninfo, "host=g");
+	zkdoc_intent_write(doc, &out);
+	ck_assert_str_eq(out.data, text.data);
+	zkdoc_intent_free(doc);
+	pgs_buf_done(&text);
+	pgs_buf_done(&out);
+}
+END_TEST
+
 /* The text with one part replaced. */
 static int read_changed(const char *part, const char *by, struct pgs_err *err)
 {
@@ -225,6 +248,8 @@ START_TEST(intent_refused)
 		{ "pgshovel:default:", "x:default:" },
 		{ "\"at\":\"2026-01-31T12:00:00Z\",", "" },
 		{ "host 17\"}", "host 17\"}x" },
+		{ "\"at\"", "\"left\":[],\"at\"" },
+		{ "\"at\"", "\"left\":[{\"name\":\"x\"}],\"at\"" },
 	};
 	struct pgs_err err = { .cls = PGS_ERR_NONE };
 
@@ -299,6 +324,7 @@ int main(void)
 	tcase_add_test(tcase, set_there_and_back);
 	tcase_add_test(tcase, set_refused);
 	tcase_add_test(tcase, intent_there_and_back);
+	tcase_add_test(tcase, intent_with_a_database_left_out);
 	tcase_add_test(tcase, intent_refused);
 	tcase_add_test(tcase, new_ids);
 	tcase_add_test(tcase, json_strings);
