@@ -195,11 +195,12 @@ static int read_identity(struct source *s, struct pgs_err *reterr)
 	    strcmp(PQgetvalue(node, 0, 2), PQgetvalue(node, 0, 5)) != 0)
 		return pgs_err_set(
 			reterr, PGS_ERR_CONFIG, "",
-			"database \"%s\" is a copy: its identity was made on system %s, database "
-			"oid %s, but it lives on system %s, oid %s; point the set at the "
-			"original or drop schema %s here",
+			"database \"%s\" is a copy or was restored from a dump: its identity was "
+			"made on system %s, database oid %s, but it lives on system %s, oid %s; "
+			"point the set at the original, or drop schema %s and queue \"%s\" here, "
+			"then run \"pgshovel set drop\" and \"set create\"",
 			s->config.db->name, PQgetvalue(node, 0, 1), PQgetvalue(node, 0, 2),
-			PQgetvalue(node, 0, 4), PQgetvalue(node, 0, 5), s->schema);
+			PQgetvalue(node, 0, 4), PQgetvalue(node, 0, 5), s->schema, s->queue);
 	(void)snprintf(s->node, sizeof(s->node), "%s", PQgetvalue(node, 0, 0));
 	(void)snprintf(s->system, sizeof(s->system), "%s", PQgetvalue(node, 0, 4));
 	s->database = strtoll(PQgetvalue(node, 0, 5), NULL, 10);

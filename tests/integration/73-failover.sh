@@ -87,10 +87,26 @@ cured() { # HOW NAME
 	ok "$2: rows flow again" load_delivered "$DB" "$P" 60
 }
 
-# One change is in Kafka and the source has not noted that it is: nothing but the rule can tell a source without it.
-delivered_at_once() {
+# One change is in Kafka and the source has not noted that it is, so that a state of the source from before has the same marks:
+# between mark_begun and mark_delivered is where such a state is taken.
+mark_begun() {
+	local old
+	old=$(mark)
 	rm -f "$T/stopped"
 	PGSHOVEL_STOP_AT=committed PGSHOVEL_STOP_FILE=$T/stopped start
+	wait_for 90 another_mark "$old" || fail 'a relay begins'
+}
+
+mark() {
+	sql "$DB" -c "select nonce from pgshovel_$CLUSTER.hint"
+}
+
+another_mark() { # OLD
+	[ "$(mark)" != "$1" ]
+}
+
+mark_delivered() {
+	local relay
 	sql "$DB" -c "insert into ord (id, acc) values (nextval('ord_id'), 0)"
 	if ! wait_for 60 test -s "$T/stopped"; then
 		diag 'no step in this build, or not reached: the note may be written'
@@ -167,7 +183,8 @@ nok 'neither was taken for a rewind' parked .
 pgshoveld_stop "$supervisor"
 follow pg-c pg
 sql "$DB" -c 'alter role shovel noreplication'
-delivered_at_once
+mark_begun
+mark_delivered
 server_stop pg "$SERVERS"
 promote pg-c
 start
@@ -179,8 +196,14 @@ like "$OUT" 'not refused; nothing was changed' 'with the right the position is g
 # ---- an asynchronous standby that has not received the last change, and has written more since
 pgshoveld_stop "$supervisor"
 follow pg pg-c
+mark_begun
+has_it() {
+	[ "$(sql "$(server_address pg "$SERVERS")" -v lsn="$lsn" <<< "select pg_last_wal_receive_lsn() >= :'lsn'")" = t ]
+}
+lsn=$(sql "$DB" -c 'select pg_current_wal_flush_lsn()')
+wait_for 60 has_it
 server_stop pg "$SERVERS"
-delivered_at_once
+mark_delivered
 server_kill pg-c "$SERVERS"
 server_start pg "$SERVERS" > /dev/null
 promote pg
@@ -193,8 +216,9 @@ sql "$DB" -c 'alter role shovel nosuperuser'
 
 # ---- a base backup is put back; its timeline goes on
 pgshoveld_stop "$supervisor"
+mark_begun
 pg_as pg_basebackup -D "$SERVERS/pg/backup" -X stream -c fast --no-sync -d "$(server_address pg "$SERVERS")" || fail 'pg_basebackup'
-delivered_at_once
+mark_delivered
 server_kill pg "$SERVERS"
 put_back pg "$SERVERS/pg/backup"
 write_more
@@ -215,6 +239,22 @@ stopped 'back in time|unknown to database|does not hold' 'snapshot'
 write_more
 cured --reset 'snapshot'
 
+# ---- the database is dropped and restored from a dump
+pgshoveld_stop "$supervisor"
+is $? 0 'the supervisor ends by SIGTERM'
+ok 'pg_dump' pg_dump -Fc -f "$T/dump" -d "$DB"
+sql "$(server_address pg "$SERVERS")" -c "drop database $NAME with (force)" -c "create database $NAME template template0" -c "grant create on database $NAME to shovel"
+ok 'pg_restore' pg_restore -d "$DB" "$T/dump"
+start
+ok 'restored: the set is parked' wait_for 90 parked 'is a copy or was restored from a dump'
+like "$(grep 'restored from a dump' "$T/supervisor.log" | tail -n 1)" 'made on system [0-9]+, database oid [0-9]+, but it lives on system [0-9]+, oid [0-9]+; .*"pgshovel set drop" and "set create"; ' \
+	'restored: both identities and what to do'
+run pgshovel set position shop --reset --yes
+like "$RC $ERR" '^78 .*restored from a dump' 'restored: there is nothing to reset'
+sql "$DB" -c "drop schema pgshovel_$CLUSTER cascade" -c "select pgq.drop_queue('pgshovel:$CLUSTER:shop', true)" > /dev/null 2>&1
+ok 'restored: set drop' pgshovel set drop shop
+ok 'restored: set create' pgshovel set create shop "$T/shop.pgshovel"
+ok 'restored: rows flow again' load_delivered "$DB" "$P" 90
 pgshoveld_stop "$supervisor"
 is $? 0 'the supervisor ends by SIGTERM'
 tap_done
