@@ -174,7 +174,8 @@ static int read_identity(struct source *s, struct pgs_err *reterr)
 		"SELECT n.id, n.system_identifier, n.database::int8, n.format, "
 		"c.system_identifier, d.oid::int8, d.datname, "
 		"('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int, "
-		"pg_current_wal_flush_lsn(), pg_snapshot_xmax(pg_current_snapshot()) FROM %s.node n, pg_control_system() c, pg_database d "
+		"pg_current_wal_flush_lsn(), pg_snapshot_xmax(pg_current_snapshot()) FROM %s.node "
+		"n, pg_control_system() c, pg_database d "
 		"WHERE d.datname = current_database()",
 		s->schema);
 	if (pg_query(s->conn, sql, 0, NULL, &limit, &node, reterr))
