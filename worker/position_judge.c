@@ -133,13 +133,14 @@ static enum position_verdict judge_history(const struct position *pos,
 		return rewound(why,
 			       "the position in Kafka is at %s, which database \"%s\" (%s) left at "
 			       "%" PRIX32 "/%" PRIX32
-			       ": a failover or restore lost delivered changes",
+			       ": a failover or restore may have lost delivered changes",
 			       theirs.text, source->name, ours.text,
 			       (uint32_t)(source->fork_lsn >> 32), (uint32_t)source->fork_lsn);
 	case POSITION_NO_ANCESTOR:
 		return rewound(why,
 			       "the position in Kafka is at %s, which is not in the history of "
-			       "database \"%s\" (%s): a failover or restore lost delivered changes",
+			       "database \"%s\" (%s): a failover or restore may have lost "
+			       "delivered changes",
 			       theirs.text, source->name, ours.text);
 	case POSITION_HISTORY_UNKNOWN:
 		return rewound(why,
