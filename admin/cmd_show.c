@@ -2,11 +2,12 @@
  * admin/cmd_show.c
  *    set list, inspect.
  *
- * Reads ZooKeeper only; takes no lock.
+ * Takes no lock. The list is ZooKeeper's alone; inspect also asks the databases what DDL has changed.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/changes.h"
 #include "admin/commands.h"
 #include "admin/render.h"
 #include "admin/store.h"
@@ -112,6 +113,8 @@ int cmd_set_inspect(struct admin *a, char **arguments, int n, struct pgs_err *re
 	if (admin_open_cluster(a, reterr) < 0 || store_read(a, arguments[0], &set, reterr) < 0)
 		return -1;
 	fputs(set->text, stdout);
+	fflush(stdout); /* the document is there even while a database keeps us waiting */
 	fprintf(stderr, "version: %.*s\n", SETDOC_SHOWN_HEX, set->version);
+	changes_report(a, set);
 	return 0;
 }

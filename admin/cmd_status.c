@@ -33,6 +33,10 @@ static void put_sources(struct pgs_buf *out, const json_t *set)
 		pgs_buf_printf(out, "%s %s", text_of(source, "database"), text_of(source, "state"));
 		if (json_is_true(json_object_get(source, "ticker_silent")))
 			pgs_buf_lit(out, " (ticker silent)");
+		const json_int_t failed =
+			json_integer_value(json_object_get(source, "captures_failed"));
+		if (failed > 0)
+			pgs_buf_printf(out, " (%lld captures failed)", (long long)failed);
 	}
 }
 

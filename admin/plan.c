@@ -138,11 +138,37 @@ static bool widens(const struct setdoc_table *table, const struct catalog_relati
 	return false;
 }
 
+/* relation.mode */
+static const char *mode_of(const struct setdoc_table *table)
+{
+	if (table->partitions == SETDOC_PARTITIONS_LEAF)
+		return "leaf";
+	switch (table->capture) {
+	case SETDOC_CAPTURE_ROW:
+		return "row";
+	case SETDOC_CAPTURE_STATEMENT:
+		return "statement";
+	}
+	return NULL;
+}
+
+/* relation.on_error */
+static const char *on_error_of(const struct setdoc_table *table)
+{
+	switch (table->on_capture_error) {
+	case SETDOC_ON_ERROR_FAIL:
+		return "fail";
+	case SETDOC_ON_ERROR_COUNT:
+		return "count";
+	}
+	return NULL;
+}
+
 static void add_table(struct maker *m, size_t database, const struct setdoc_table *table,
 		      const struct catalog_table *found, const struct catalog *c)
 {
 	const struct catalog_relation *running = captured(c, found->oid);
-	const char *mode = table->capture == SETDOC_CAPTURE_STATEMENT ? "statement" : "row";
+	const char *mode = mode_of(table);
 	const char *columns = table->n_columns ? array_of(m, (const char *const *)table->columns,
 							  table->n_columns)
 					       : NULL;
@@ -165,16 +191,16 @@ static void add_table(struct maker *m, size_t database, const struct setdoc_tabl
 		step.writes_locked = !running;
 		add(m, step);
 	}
-	add(m,
-	    (struct plan_step){
-		    .action = PLAN_RELATION_ADD,
-		    .database = database,
-		    .label = found->label,
-		    .oid = found->oid,
-		    .columns = columns,
-		    .key = table->n_key ? array_of(m, (const char *const *)table->key, table->n_key)
-					: NULL,
-		    .mode = mode });
+	add(m, (struct plan_step){ .action = PLAN_RELATION_ADD,
+				   .database = database,
+				   .label = found->label,
+				   .oid = found->oid,
+				   .columns = columns,
+				   .key = table->key ? array_of(m, (const char *const *)table->key,
+								table->n_key)
+						     : NULL,
+				   .mode = mode,
+				   .on_error = on_error_of(table) });
 	if (!c->ddl_followed && narrows(table, running))
 		add(m, (struct plan_step){ .action = PLAN_NARROW,
 					   .database = database,

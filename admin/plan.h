@@ -44,7 +44,8 @@ struct plan_step {
 	const char *oid; /* of the table */
 	const char *columns; /* text[] literal; NULL: all */
 	const char *key; /* text[] literal; NULL: the primary key */
-	const char *mode; /* "row" or "statement" */
+	const char *mode; /* "row", "statement" or "leaf" */
+	const char *on_error; /* "fail" or "count" */
 	bool writes_locked; /* the triggers will be made: writers of the table wait meanwhile */
 };
 

@@ -208,10 +208,12 @@ static int check_primary_key(const struct setdoc *doc, const struct setdoc_table
 		if (t->indexes[i].primary)
 			primary = &t->indexes[i];
 	if (!primary)
-		return refuse_table(doc, table, db,
-				    "has no primary key; add one, or name a unique key of columns "
-				    "that are not null: key = [ \"...\" ]",
-				    reterr);
+		return refuse_table(
+			doc, table, db,
+			"has no primary key; add one, or name a unique key of columns "
+			"that are not null: key = [ \"...\" ]; key = [ ] is for records "
+			"without a key",
+			reterr);
 	if (!primary->immediate)
 		return refuse_table(doc, table, db,
 				    "has a deferrable primary key, and a swap of keys would look "
@@ -251,8 +253,13 @@ static int check_table(const struct setdoc *doc, const struct setdoc_table *tabl
 		if (!find_column(t, table->columns[i]))
 			return refuse_column(doc, table, db, "has no column", table->columns[i],
 					     "; correct the list", reterr);
-	return table->n_key ? check_named_key(doc, table, t, db, reterr)
-			    : check_primary_key(doc, table, t, db, reterr);
+	if (table->partitions == SETDOC_PARTITIONS_LEAF && t->kind != 'p')
+		return refuse_table(doc, table, db,
+				    "is not partitioned; leave partitions = \"leaf\" out", reterr);
+	if (table->key && table->n_key == 0)
+		return 0; /* records without a key */
+	return table->key ? check_named_key(doc, table, t, db, reterr)
+			  : check_primary_key(doc, table, t, db, reterr);
 }
 
 int plan_check_tables(const struct plan_database *db, const struct setdoc *doc,

@@ -148,13 +148,13 @@ static int add_relation(const struct rollout *r, struct session *s, const struct
 {
 	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
 	char sql[256];
-	const char *const params[] = { r->set,        r->doc->version, step->oid,
-				       step->columns, step->key,       step->mode };
+	const char *const params[] = { r->set,    r->doc->version, step->oid,     step->columns,
+				       step->key, step->mode,      step->on_error };
 
 	snprintf(sql, sizeof(sql),
-		 "select %s.relation_add($1, $2, $3::oid::regclass, $4::text[], $5::text[], $6)",
+		 "select %s.relation_add($1, $2, $3::oid::regclass, $4::text[], $5::text[], $6, $7)",
 		 r->a->schema);
-	if (session_query(s, sql, 6, params, &res, reterr) < 0)
+	if (session_query(s, sql, 7, params, &res, reterr) < 0)
 		return -1;
 	const char *const replace[] = { r->set, PQgetvalue(res, 0, 0) };
 	return run_call(s, r->a->schema, "capture_replace($1, $2)", 2, replace, reterr);

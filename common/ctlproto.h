@@ -69,6 +69,8 @@ struct ctl_msg {
 				delivered_ev_time_us; /* ev_time of the last delivered event, wall clock */
 			uint64_t lag_us
 				[4]; /* commit-tick, tick-read, read-acknowledged, end to end */
+			uint64_t
+				captures_failed; /* since the set was created: changes that are lost */
 			uint64_t phase_age_us; /* how long the source has been in this phase */
 			char database[64];
 			char text[CTL_TEXT_MAX]; /* last error or notice, one line, "" = none */

@@ -53,6 +53,7 @@ struct setdoc_rule {
 	size_t offset; /* of the field in struct setdoc, setdoc_database or setdoc_table */
 	size_t offset_n; /* SETDOC_KIND_COLUMNS: of its count */
 	size_t max_n; /* SETDOC_KIND_COLUMNS: most elements */
+	bool may_be_empty; /* SETDOC_KIND_COLUMNS: [ ] says something */
 	int64_t min; /* numbers, durations, sizes */
 	int64_t max;
 	const char *const *values; /* SETDOC_KIND_CHOICE, ends with NULL */

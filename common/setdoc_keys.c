@@ -57,14 +57,25 @@ static const struct setdoc_key keys[] = {
 	  "all columns, also later ones", "the captured columns, in the order of the records",
 	  RULE(.kind = SETDOC_KIND_COLUMNS, .offset = TABLE(columns), .offset_n = TABLE(n_columns),
 	       .max_n = SETDOC_MAX_COLUMNS) },
-	{ "tables", "key", "array of strings", "1 to 32 column names", "the primary key",
-	  "the columns of the record key: unique, not null, among the captured columns",
+	{ "tables", "key", "array of strings", "0 to 32 column names", "the primary key",
+	  "the columns of the record key: unique, not null, among the captured columns; [ ]: "
+	  "records without a key, for tables that have none",
 	  RULE(.kind = SETDOC_KIND_COLUMNS, .offset = TABLE(key), .offset_n = TABLE(n_key),
-	       .max_n = SETDOC_MAX_KEY_COLUMNS) },
+	       .max_n = SETDOC_MAX_KEY_COLUMNS, .may_be_empty = true) },
 	{ "tables", "capture", "string", "row, statement", "row",
 	  "kind of trigger; statement triggers cost less on large statements",
 	  RULE(.kind = SETDOC_KIND_CHOICE, .has_default = true, .offset = TABLE(capture),
 	       .values = VALUES("row", "statement")) },
+	{ "tables", "partitions", "string", "root, leaf", "root",
+	  "records of a partitioned table name the table itself, or the partition that holds the "
+	  "row, which then has a topic of its own",
+	  RULE(.kind = SETDOC_KIND_CHOICE, .has_default = true, .offset = TABLE(partitions),
+	       .values = VALUES("root", "leaf")) },
+	{ "tables", "on_capture_error", "string", "fail, count", "fail",
+	  "a change that cannot be captured fails the application's statement, or is lost, "
+	  "counted and reported",
+	  RULE(.kind = SETDOC_KIND_CHOICE, .has_default = true, .offset = TABLE(on_capture_error),
+	       .values = VALUES("fail", "count")) },
 
 	{ "topics", "prefix", "string",
 	  "letters, digits, \".\", \"_\", \"-\" and \"{database}\", at most 120",

@@ -100,7 +100,7 @@ static int array_length(const struct setdoc *doc, const struct setdoc_key *key,
 			"\"%s\" must be an array of strings; write %s = [ \"...\", \"...\" ]",
 			key->name, key->name);
 	n = config_setting_length(setting);
-	if (n == 0)
+	if (n == 0 && !key->rule->may_be_empty)
 		return setdoc_fail(reterr, doc->filename, setdoc_line(setting),
 				   "\"%s\" is empty; name at least one or leave the key out",
 				   key->name);
@@ -119,7 +119,7 @@ static int read_columns(struct setdoc *doc, void *base, const struct setdoc_key 
 
 	if (array_length(doc, key, setting, key->rule->max_n, &n, reterr))
 		return -1;
-	names = calloc(n, sizeof(*names));
+	names = calloc(n + 1, sizeof(*names)); /* never NULL, also when empty */
 	if (!names)
 		return pgs_err_nomem(reterr);
 	memcpy((char *)base + key->rule->offset, &names, sizeof(names));
@@ -255,6 +255,18 @@ static int check_key(const struct setdoc *doc, const struct setdoc_table *table,
 	return 0;
 }
 
+static int check_partitions(const struct setdoc *doc, const struct setdoc_table *table,
+			    struct pgs_err *reterr)
+{
+	if (table->capture != SETDOC_CAPTURE_STATEMENT ||
+	    table->partitions != SETDOC_PARTITIONS_LEAF)
+		return 0;
+	return setdoc_fail(reterr, doc->filename, table->line,
+			   "table \"%s\": a partitioned table cannot be captured by statement; "
+			   "leave capture or partitions out",
+			   setdoc_show(table->table).text);
+}
+
 static int read_tables(struct setdoc *doc, const struct setdoc_key *key,
 		       const config_setting_t *setting, struct pgs_err *reterr)
 {
@@ -272,7 +284,8 @@ static int read_tables(struct setdoc *doc, const struct setdoc_key *key,
 		doc->tables[i].line = setdoc_line(elem);
 		setdoc_defaults(&doc->tables[i], key->name);
 		if (setdoc_read_group(doc, &doc->tables[i], key->name, elem, reterr) ||
-		    check_key(doc, &doc->tables[i], reterr))
+		    check_key(doc, &doc->tables[i], reterr) ||
+		    check_partitions(doc, &doc->tables[i], reterr))
 			return -1;
 	}
 	return 0;

@@ -23,7 +23,8 @@ create table if not exists @SCHEMA@.relation (
 	table_name text not null,
 	version text not null,
 	made_by text not null check (made_by in ('rollout', 'ddl')),
-	mode text not null default 'row' check (mode in ('row', 'statement')),
+	mode text not null default 'row' check (mode in ('row', 'statement', 'leaf')),
+	on_error text not null default 'fail' check (on_error in ('fail', 'count')),
 	columns jsonb not null,
 	all_columns boolean not null,
 	chained boolean not null,
@@ -59,8 +60,26 @@ create table if not exists @SCHEMA@.quarantine (
 	ev_type text not null,
 	new_row text,
 	old_row text,
+	leaf text,
 	reason text not null,
 	state text not null default 'kept',
 	at timestamptz not null default pg_catalog.now()
 );
 create index if not exists quarantine_event on @SCHEMA@.quarantine (set_name, ev_id);
+
+-- What installations made before these columns lack. Looked at first: ALTER TABLE would lock the relays out while the rollout is prepared.
+do $do$
+begin
+	if not exists (select from pg_catalog.pg_attribute where attrelid = '@SCHEMA@.relation'::regclass and attname = 'on_error' and not attisdropped) then
+		alter table @SCHEMA@.relation add on_error text not null default 'fail' check (on_error in ('fail', 'count'));
+		alter table @SCHEMA@.relation drop constraint relation_mode_check;
+		alter table @SCHEMA@.relation add constraint relation_mode_check check (mode in ('row', 'statement', 'leaf'));
+	end if;
+	if not exists (select from pg_catalog.pg_attribute where attrelid = '@SCHEMA@.quarantine'::regclass and attname = 'leaf' and not attisdropped) then
+		alter table @SCHEMA@.quarantine add leaf text;
+	end if;
+end
+$do$;
+-- Functions that have other parameters now.
+drop function if exists @SCHEMA@.relation_put(text, text, oid, int2[], int2[], boolean, text, text);
+drop function if exists @SCHEMA@.relation_add(text, text, regclass, text[], text[], text);

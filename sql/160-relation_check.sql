@@ -7,7 +7,7 @@ language sql stable set search_path = pg_catalog as $f$
 $f$;
 
 -- relation_check(table, mode): raises one line that says what to do when the table cannot be captured.
--- mode: 'row' or 'statement'. Privileges: none. Locks: none.
+-- mode: 'row', 'statement' or 'leaf' (by row, and events name the partition). Privileges: none. Locks: none.
 create or replace function @SCHEMA@.relation_check(rel oid, mode text) returns void
 language plpgsql stable set search_path = pg_catalog as $f$
 declare
@@ -48,8 +48,10 @@ begin
 		raise exception 'cannot capture "%": "%" is unlogged and a crash empties it unseen; run ALTER TABLE … SET LOGGED first', label,
 			@SCHEMA@.relation_label(leaf.oid);
 	end if;
-	if mode not in ('row', 'statement') then
-		raise exception 'cannot capture "%" in mode "%": choose "row" or "statement"', label, mode;
+	if mode not in ('row', 'statement', 'leaf') then
+		raise exception 'cannot capture "%" in mode "%": choose "row", "statement" or "leaf"', label, mode;
+	elsif mode = 'leaf' and c.relkind <> 'p' then
+		raise exception 'cannot capture the partitions of "%": it is not partitioned; leave partitions = "leaf" out', label;
 	elsif mode = 'statement' and c.relkind = 'p' then
 		raise exception 'cannot capture "%" by statement: it is partitioned; set capture = "row"', label;
 	elsif mode = 'statement' then
@@ -109,8 +111,8 @@ language sql stable set search_path = pg_catalog as $f$
 	order by i.indisprimary desc, i.indexrelid limit 1
 $f$;
 
--- relation_key(table, names) → int2[]: attribute numbers of the key in key order; names null: the primary key.
--- Raises when it cannot identify a row at every moment. Privileges: none. Locks: none.
+-- relation_key(table, names) → int2[]: attribute numbers of the key in key order; names null: the primary key; empty:
+-- none, and records have no key. Raises when it cannot identify a row at every moment. Privileges: none. Locks: none.
 create or replace function @SCHEMA@.relation_key(rel oid, names text[]) returns int2[]
 language plpgsql stable set search_path = pg_catalog as $f$
 declare
@@ -122,7 +124,7 @@ begin
 	if names is null then
 		select x.indexrelid, x.indkey, x.indnkeyatts, x.indimmediate into i from pg_index x where x.indrelid = rel and x.indisprimary;
 		if not found then
-			raise exception 'table "%" has no primary key: add one, or name the columns of a unique, not null index with key = [ … ]', label;
+			raise exception 'table "%" has no primary key: add one, name the columns of a unique, not null index with key = [ … ], or take records without a key with key = [ ]', label;
 		elsif not i.indimmediate then
 			raise exception 'the primary key of table "%" is deferrable: name another unique, not null key with key = [ … ]', label;
 		end if;
@@ -130,7 +132,7 @@ begin
 		return ret;
 	end if;
 	if cardinality(names) = 0 then
-		raise exception 'the key of table "%" is empty: tables without a key cannot be captured', label;
+		return '{}';
 	end if;
 	perform @SCHEMA@.relation_columns(rel, names);
 	select array_agg(a.attnum order by x.ord), string_agg(quote_ident(a.attname), ', ') filter (where not a.attnotnull)

@@ -44,8 +44,7 @@ declare
 	ret text;
 	op text;
 begin
-	-- a table may have a column named like a variable; its columns are always written x.name
-	ret := E'#variable_conflict use_variable\ndeclare\n\tg pg_catalog.bool;\n\tcur pg_catalog.int4;\nbegin\n'
+	ret := E'declare\n\tg pg_catalog.bool;\n\tcur pg_catalog.int4;\nbegin\n'
 		-- a statement trigger fires for no rows, too
 		|| E'\tif TG_OP operator(pg_catalog.=) ''INSERT'' then\n\t\tperform from pgs_new limit 1;\n\t\tif not found then\n\t\t\treturn null;\n\t\tend if;\n'
 		|| E'\telsif TG_OP operator(pg_catalog.<>) ''TRUNCATE'' then\n\t\tperform from pgs_old limit 1;\n\t\tif not found then\n\t\t\treturn null;\n\t\tend if;\n\tend if;\n'

@@ -9,7 +9,7 @@ $f$;
 -- What it keeps: no unqualified operator, function or type (there is no SET search_path: 5 µs a row), hence no
 -- IN, no simple CASE and no IS DISTINCT FROM, whose "=" would be looked up in the writer's search_path. The queue table
 -- is chosen by three static INSERTs; a writer whose snapshot is older than the set sees no row of pgq.queue and takes
--- table 0. A renamed column leads to rec_live() instead of an error.
+-- table 0. A renamed column leads to rec_live() instead of an error. In mode "leaf" ev_extra1 names the partition, too.
 -- Privileges: reads @SCHEMA@.relation and pgq.queue. Locks: none on user tables.
 create or replace function @SCHEMA@.capture_body(relation int) returns text
 language plpgsql stable set search_path = pg_catalog as $f$
@@ -24,6 +24,8 @@ declare
 	x_row text;
 	payload text;
 	ctids text := '';
+	named text;
+	title text;
 	ret text;
 	insert_sql text;
 begin
@@ -44,10 +46,14 @@ begin
 		case when settings like '%f%' then $q$pg_catalog.current_setting('extra_float_digits') operator(pg_catalog.<>) '0'
 			and pg_catalog.current_setting('extra_float_digits') operator(pg_catalog.!~~) '-%'$q$ end,
 		case when settings like '%b%' then $q$pg_catalog.current_setting('bytea_output') operator(pg_catalog.=) 'hex'$q$ end) end;
-	ret := format(E'-- pgshovel capture %s %s\n', r.id, r.mode);
+	title := format(E'-- pgshovel capture %s %s\n', r.id, r.mode);
 	if r.mode = 'statement' then
-		return ret || @SCHEMA@.capture_body_statement(r.id, r.reloid, q.queue_id, q.queue_data_pfx, q.queue_ntables, guard, attnums, x_row);
+		-- a table may have a column named like a variable; its columns are always written x.name
+		return title || E'#variable_conflict use_variable\n' || @SCHEMA@.capture_guarded(r.set_name, r.on_error,
+			@SCHEMA@.capture_body_statement(r.id, r.reloid, q.queue_id, q.queue_data_pfx, q.queue_ntables, guard, attnums, x_row));
 	end if;
+	named := case when r.mode = 'leaf' then format('pg_catalog.format(''%s:%%I.%%I'', TG_TABLE_SCHEMA, TG_TABLE_NAME)', r.id)
+		else quote_literal(r.id) end;
 	payload := E'if TG_OP operator(pg_catalog.<>) ''DELETE'' then\n\t\t\tn := %1$s;\n\t\tend if;\n\t\t'
 		'if TG_OP operator(pg_catalog.<>) ''INSERT'' then\n\t\t\to := %2$s;\n\t\tend if;';
 	payload := case guard
@@ -61,7 +67,7 @@ begin
 		ctids := E'if TG_OP operator(pg_catalog.<>) ''DELETE'' then\n\t\t\tnc := NEW.ctid::pg_catalog.text;\n\t\tend if;\n\t\t'
 			'if TG_OP operator(pg_catalog.<>) ''INSERT'' then\n\t\t\toc := OLD.ctid::pg_catalog.text;\n\t\tend if;\n\t\t';
 	end if;
-	ret := ret || E'declare\n\tn pg_catalog.text;\n\to pg_catalog.text;\n\tnc pg_catalog.text;\n\toc pg_catalog.text;\n'
+	ret := E'declare\n\tn pg_catalog.text;\n\to pg_catalog.text;\n\tnc pg_catalog.text;\n\toc pg_catalog.text;\n'
 		'\tg pg_catalog.bool;\n\tcur pg_catalog.int4;\nbegin\n'
 		'	if TG_OP operator(pg_catalog.=) ''TRUNCATE'' then
 		if TG_RELID operator(pg_catalog.<>) ' || r.reloid || '::pg_catalog.oid then
@@ -91,12 +97,13 @@ begin
 ';
 	insert_sql := 'insert into %1$s_%2$s (ev_time, ev_type, ev_data, ev_extra1, ev_extra2'
 		|| case when r.chained then ', ev_extra3, ev_extra4' else '' end
-		|| ') values (pg_catalog.now(), pg_catalog."left"(TG_OP, 1), n, ''%3$s'', o'
+		|| ') values (pg_catalog.now(), pg_catalog."left"(TG_OP, 1), n, %3$s, o'
 		|| case when r.chained then ', oc, nc' else '' end || ');';
 	for i in 1 .. q.queue_ntables - 1 loop
 		ret := ret || E'\t' || case i when 1 then 'if' else 'elsif' end || ' cur operator(pg_catalog.=) ' || i || E' then\n\t\t'
-			|| format(insert_sql, q.queue_data_pfx, i, r.id) || E'\n';
+			|| format(insert_sql, q.queue_data_pfx, i, named) || E'\n';
 	end loop;
-	return ret || E'\telse\n\t\t' || format(insert_sql, q.queue_data_pfx, 0, r.id) || E'\n\tend if;\n\treturn null;\nend';
+	return title || @SCHEMA@.capture_guarded(r.set_name, r.on_error,
+		ret || E'\telse\n\t\t' || format(insert_sql, q.queue_data_pfx, 0, named) || E'\n\tend if;\n\treturn null;\nend');
 end
 $f$;

@@ -83,6 +83,7 @@ begin
 	exception when lock_not_available then
 		return format('the tables of queue "%s" are in use', queue);
 	end;
+	execute format('drop sequence if exists %s', @SCHEMA@.capture_lost_name(set_name));
 	delete from @SCHEMA@.relation r where r.set_name = set_forget.set_name;
 	delete from @SCHEMA@.hint h where h.set_name = set_forget.set_name;
 	delete from @SCHEMA@.quarantine q where q.set_name = set_forget.set_name;

@@ -27,7 +27,7 @@ language sql stable set search_path = pg_catalog as $f$
 		('u', 'statement', 16, 'update', 'referencing old table as pgs_old new table as pgs_new for each statement'),
 		('d', 'statement', 8, 'delete', 'referencing old table as pgs_old for each statement'),
 		('t', null, 32, 'truncate', 'for each statement')) w (suffix, mode, tgtype, event, level)
-	where c.oid = rel and case when w.suffix = 't' then c.relkind <> 'p' else w.mode = triggers_wanted.mode and not c.relispartition end
+	where c.oid = rel and case when w.suffix = 't' then c.relkind <> 'p' else w.mode = replace(triggers_wanted.mode, 'leaf', 'row') and not c.relispartition end
 $f$;
 
 -- capture_stub(set, table or leaf, columns, mode) → boolean: makes the capture function (as a stub, when there is none)

@@ -14,6 +14,7 @@ declare
 	leaf oid;
 	kind "char";
 	body text;
+	keynums int2[];
 begin
 	if not exists (select from @SCHEMA@.set s where s.name = capture_check.set_name and s.state = 'active') then
 		problem := format('there is no active set "%s" in this database', capture_check.set_name);
@@ -24,6 +25,9 @@ begin
 		where q.queue_name = 'pgshovel:@CLUSTER@:' || capture_check.set_name and c.co_name = 'relay') then
 		problem := format('queue "pgshovel:@CLUSTER@:%s" or its consumer "relay" is missing', capture_check.set_name);
 		return next;
+		if not exists (select from pgq.queue q where q.queue_name = 'pgshovel:@CLUSTER@:' || capture_check.set_name) then
+			return; -- capture_body() cannot be asked without it
+		end if;
 	end if;
 	for r in select * from @SCHEMA@.relation x where x.set_name = capture_check.set_name and x.current order by x.schema_name, x.table_name loop
 		schema_name := r.schema_name;
@@ -93,7 +97,8 @@ begin
 				return next;
 			end if;
 		end if;
-		if @SCHEMA@.key_index(r.reloid, (select array_agg((c ->> 'attnum')::int2) from jsonb_array_elements(r.columns) c where c ->> 'key' is not null)) is null then
+		select array_agg((c ->> 'attnum')::int2) into keynums from jsonb_array_elements(r.columns) c where c ->> 'key' is not null;
+		if keynums is not null and @SCHEMA@.key_index(r.reloid, keynums) is null then
 			problem := 'its key has no unique index any more: create one or choose another key';
 			return next;
 		end if;

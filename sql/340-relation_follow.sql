@@ -39,7 +39,7 @@ begin
 			coalesce('"' || bad || '"', 'in progress'), r.set_name, @SCHEMA@.relation_label(r.reloid);
 	end if;
 	select * into strict s from @SCHEMA@.set x where x.name = r.set_name;
-	ret := @SCHEMA@.relation_put(r.set_name, s.version, r.reloid, attnums, keynums, r.all_columns, r.mode, 'ddl');
+	ret := @SCHEMA@.relation_put(r.set_name, s.version, r.reloid, attnums, keynums, r.all_columns, r.mode, r.on_error, 'ddl');
 	if ret <> r.id then
 		perform @SCHEMA@.capture_replace(r.set_name, ret);
 	end if;

@@ -70,13 +70,15 @@ static void take_beat(struct supervisor *sup, struct slot *slot, const struct ct
 	bool new_phase = source->phase != (enum ctl_phase)msg->u.beat.phase ||
 			 msg->u.beat.phase_age_us < source->phase_age_us;
 	bool changed = !source->known || source->state != (enum ctl_state)msg->u.beat.state ||
-		       source->ticker_silent != (msg->u.beat.ticker_silent != 0);
+		       source->ticker_silent != (msg->u.beat.ticker_silent != 0) ||
+		       source->captures_failed != msg->u.beat.captures_failed;
 
 	source->known = true;
 	source->named = source->named && !new_phase;
 	source->state = (enum ctl_state)msg->u.beat.state;
 	source->phase = (enum ctl_phase)msg->u.beat.phase;
 	source->ticker_silent = msg->u.beat.ticker_silent != 0;
+	source->captures_failed = msg->u.beat.captures_failed;
 	source->events = msg->u.beat.events;
 	source->transactions = msg->u.beat.transactions;
 	source->queue_events = msg->u.beat.queue_events;

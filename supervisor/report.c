@@ -106,7 +106,8 @@ static void put_source(struct pgs_buf *out, const struct slot_source *source, en
 		       ",\"state\":\"%s\",\"phase\":\"%s\",\"phase_age_us\":%llu,\"events\":%llu,"
 		       "\"transactions\":%llu"
 		       ",\"queue_events\":%llu,\"queue_age_us\":%llu,\"delivered_ev_time_us\":%llu"
-		       ",\"lag_us\":[%llu,%llu,%llu,%llu],\"ticker_silent\":%s",
+		       ",\"lag_us\":[%llu,%llu,%llu,%llu],\"ticker_silent\":%s"
+		       ",\"captures_failed\":%llu",
 		       source_state_name(source->state), phase_name(source->phase),
 		       (unsigned long long)source->phase_age_us, (unsigned long long)source->events,
 		       (unsigned long long)source->transactions,
@@ -115,7 +116,8 @@ static void put_source(struct pgs_buf *out, const struct slot_source *source, en
 		       (unsigned long long)source->delivered_ev_time_us,
 		       (unsigned long long)source->lag_us[0], (unsigned long long)source->lag_us[1],
 		       (unsigned long long)source->lag_us[2], (unsigned long long)source->lag_us[3],
-		       source->ticker_silent ? "true" : "false");
+		       source->ticker_silent ? "true" : "false",
+		       (unsigned long long)source->captures_failed);
 	if (detail == DETAIL_ALL) {
 		pgs_buf_lit(out, ",\"text\":");
 		zkdoc_put_json_string(out, source->text);

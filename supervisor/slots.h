@@ -42,6 +42,7 @@ struct slot_source {
 	enum ctl_state state;
 	enum ctl_phase phase;
 	bool ticker_silent;
+	uint64_t captures_failed;
 	bool named; /* the present phase was complained about */
 	uint64_t events, transactions, queue_events, queue_age_us, delivered_ev_time_us;
 	uint64_t lag_us[4];

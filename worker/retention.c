@@ -295,6 +295,29 @@ static int check_capture(struct retention *r, const struct source *s, uint64_t n
 		PQgetvalue(res, 0, 2), more);
 }
 
+/* With on_capture_error = "count" statements go on where capture does not: the losses must be seen here. */
+static int watch_failures(struct retention *r, const struct source *s, struct status *st,
+			  struct pgs_err *reterr)
+{
+	const struct pg_limit limit = source_limit(s);
+	const char *params[] = { s->config.assignment->set };
+	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
+	char sql[96];
+	(void)snprintf(sql, sizeof(sql), "SELECT %s.capture_lost($1)", s->schema);
+	if (pg_query(s->conn, sql, 1, params, &limit, &res, reterr))
+		return -1;
+	const int64_t n = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+	if (n > r->captures_failed)
+		pgs_log(PGS_LOG_WARNING, s->prefix,
+			"%" PRId64 " captures failed since the set was created, %" PRId64
+			" of them since this was last said; those changes are lost, and the "
+			"server's log says why",
+			n, n - r->captures_failed);
+	r->captures_failed = n;
+	status_captures_failed(st, (uint64_t)n);
+	return 0;
+}
+
 static void tell_queue(const struct retention *r, struct status *st, const struct view *v,
 		       bool caught_up)
 {
@@ -320,7 +343,8 @@ int retention_run(struct retention *r, struct source *s, struct status *st, cons
 		return -1;
 	if (move_mark(r, s, &v, snapshot, reterr) || watch_ticker(r, s, &v, now, reterr))
 		return -1;
-	if (now >= r->next_check_us && check_capture(r, s, now, reterr))
+	if (now >= r->next_check_us &&
+	    (watch_failures(r, s, st, reterr) || check_capture(r, s, now, reterr)))
 		return -1;
 	watch_holder(r, s, &v, now);
 	tell_queue(r, st, &v, caught_up);

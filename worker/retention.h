@@ -32,6 +32,7 @@ struct retention {
 	int64_t held_pid; /* session whose snapshot holds the mark back; 0: none */
 	uint64_t held_since_us;
 	bool held_said;
+	int64_t captures_failed; /* as last told */
 };
 
 void retention_start(struct retention *r, const struct source *s);

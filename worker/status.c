@@ -103,6 +103,14 @@ void status_queue(struct status *st, uint64_t events, uint64_t age_us, bool tick
 	unlock(st);
 }
 
+void status_captures_failed(struct status *st, uint64_t n)
+{
+	lock(st);
+	st->changed = st->changed || st->captures_failed != n;
+	st->captures_failed = n;
+	unlock(st);
+}
+
 /* Events wait: in the queue, as last counted, or in hand. */
 static bool stalled_locked(const struct status *st, uint64_t now)
 {
@@ -120,6 +128,7 @@ void status_beat(struct status *st, struct ctl_msg *ret)
 	ret->u.beat.state = (uint8_t)(stalled_locked(st, now) ? CTL_STATE_STALLED : st->state);
 	ret->u.beat.phase = (uint8_t)st->phase;
 	ret->u.beat.ticker_silent = st->ticker_silent;
+	ret->u.beat.captures_failed = st->captures_failed;
 	ret->u.beat.events = st->events;
 	ret->u.beat.transactions = st->transactions;
 	ret->u.beat.queue_events = st->queue_events;

@@ -28,6 +28,7 @@ struct status {
 	uint64_t phase_since_us;
 	uint64_t moved_us; /* began to work, or committed */
 	bool ticker_silent;
+	uint64_t captures_failed;
 	uint64_t events;
 	uint64_t transactions;
 	uint64_t queue_events;
@@ -49,6 +50,7 @@ void status_failed(struct status *st, const struct pgs_err *err);
 void status_sent(struct status *st, uint64_t events, uint64_t ev_time_us, uint64_t read_wall_us,
 		 uint64_t acked_wall_us);
 void status_queue(struct status *st, uint64_t events, uint64_t age_us, bool ticker_silent);
+void status_captures_failed(struct status *st, uint64_t n);
 
 /*
  * Fill the beat of one source; everything but `source`, `n_sources` and `database`. A source that works is said

@@ -32,7 +32,7 @@ refused 'key: not unique' 'key \(p\) of table "public.k" has no unique index' "$
 refused 'key: part of an index' 'key \(a\) of table "public.k" has no unique index' "$(r "'k'" null "array['a']")"
 refused 'key: unknown column' 'table "public.k" has no column "zz"' "$(r "'k'" null "array['zz']")"
 refused 'key: not among the columns' 'key column "b" of table "public.k" is not in its column list' "$(r "'k'" "array['a']" "array['b', 'a']")"
-refused 'key: empty' 'key of table "public.k" is empty' "$(r "'k'" null "'{}'::text[]")"
+is "$(q "begin; $(r "'k'" null "'{}'::text[]") > 0; select count(*), count(c ->> 'key') from $S.relation, jsonb_array_elements(columns) c where current and table_name = 'k'; rollback" | xargs)" 't 8|0' 'key: empty, no column is of the key'
 is "$(q "begin; select $S.relation_add('shop', 'v', 'k', null, array['b', 'a']) > 0; select columns @> '[{\"name\": \"b\", \"key\": 1}, {\"name\": \"a\", \"key\": 2}]' from $S.relation where current and table_name = 'k'" | xargs)" 't t' 'key: any order of a unique index, kept as given'
 refused 'column: unknown' 'table "public.acc" has no column "nope"' "$(r "'acc'" "array['id', 'nope']" null)"
 refused 'column: twice' 'column "id" of table "public.acc" is listed twice' "$(r "'acc'" "array['id', 'id']" null)"
@@ -47,8 +47,9 @@ refused 'table: unlogged' '"public.ul" is unlogged' "$(r "'ul'" null null)"
 refused 'table: temporary' 'it is a temporary table' "create temp table tmp (id int primary key); $(r "'tmp'" null null)"
 refused 'table: of the queue' 'belongs to the queue' "$(r "'pgq.queue'" null null)"
 refused 'set: unknown' 'no active set "nope"' "select $S.relation_add('nope', 'v', 'acc', null, null)"
-refused 'mode: unknown' 'choose "row" or "statement"' "select $S.relation_add('shop', 'v', 'acc', null, null, 'magic')"
+refused 'mode: unknown' 'choose "row", "statement" or "leaf"' "select $S.relation_add('shop', 'v', 'acc', null, null, 'magic')"
 refused 'mode: statement on a partitioned table' 'by statement: it is partitioned' "select $S.relation_add('shop', 'v', 'parted', null, null, 'statement')"
+refused 'mode: leaf of a table without partitions' 'it is not partitioned' "select $S.relation_add('shop', 'v', 'acc', null, null, 'leaf')"
 app "create table ch (id int primary key); create function nothing() returns trigger language plpgsql as 'begin return null; end'; create trigger zz after update on ch for each row execute function nothing()" > /dev/null
 refused 'mode: statement beside user row triggers' 'it has row triggers \("zz"\)' "select $S.relation_add('shop', 'v', 'ch', null, null, 'statement')"
 
@@ -260,4 +261,24 @@ is "$(problems shop)" '' 'for good'
 app "insert into pt values (1, '2026-02-01', 'x')" > /dev/null
 events shop
 is "$EVENTS" 'I|(1,2026-02-01,x)|' 'the leaf is captured again'
+
+# ---- partitions by their own names
+
+capture shop pt null null leaf || diag "$(cat "$T/out")"
+app "create schema \"S.2\"; grant all on schema \"S.2\" to $shovel; create table \"S.2\".\"L 9\" partition of pt for values from ('2030-01-01') to ('2031-01-01'); alter table \"S.2\".\"L 9\" owner to $shovel" > /dev/null
+stub shop pt null leaf > /dev/null
+app "insert into pt values (2, '2026-02-02', 'l'), (3, '2030-02-02', 'l'); update pt set d = '2030-03-03' where id = 2; truncate \"S.2\".\"L 9\"" > /dev/null
+events shop "ev_type, ev_data, ev_extra2, replace(ev_extra1, (select id::text from $S.relation where current and table_name = 'pt'), 'pt')"
+is "$EVENTS" "$(printf '%s\n' 'I|(2,2026-02-02,l)||pt:public.pt_a1' 'I|(3,2030-02-02,l)||pt:"S.2"."L 9"' 'D||(2,2026-02-02,l)|pt:public.pt_a1' 'I|(2,2030-03-03,l)||pt:"S.2"."L 9"' 'T|"S.2"."L 9"||pt:"S.2"."L 9"')" 'events name the leaf of the row'
+is "$(problems shop)" '' 'and nothing is wrong'
+
+# ---- tables without a key
+
+app "create table nk (a int, b text); alter table nk owner to $shovel" > /dev/null
+refused 'without a key only when asked for' 'has no primary key: add one, .* or take records without a key with key = \[ \]' "$(r "'nk'" null null)"
+capture shop nk null "'{}'::text[]" || diag "$(cat "$T/out")"
+app "insert into nk values (1, 'x'), (1, 'x'); update nk set b = 'y'; delete from nk" > /dev/null
+events shop
+is "$EVENTS" "$(printf '%s\n' 'I|(1,x)|' 'I|(1,x)|' 'U|(1,y)|(1,x)' 'U|(1,y)|(1,x)' 'D||(1,y)' 'D||(1,y)')" 'equal rows are events of their own'
+is "$(problems shop)" '' 'and nothing is wrong'
 tap_done

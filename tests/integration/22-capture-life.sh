@@ -127,6 +127,40 @@ app "insert into a values (1, 2, 3)" > /dev/null
 events shop "ev_data, ev_extra1 = (select id::text from $S.relation where current and table_name = 'a' and made_by = 'ddl')"
 is "$EVENTS" '(1,2,3)|t' 'with a relation of its own'
 
+# ---- captures that fail
+
+app "create table strict (id int primary key, v text); create table lax (like strict including all); create table lax_bulk (like strict including all);
+	alter table strict owner to $shovel; alter table lax owner to $shovel; alter table lax_bulk owner to $shovel" > /dev/null
+capture shop strict null null
+capture shop lax null null row count || diag "$(cat "$T/out")"
+capture shop lax_bulk null null statement count || diag "$(cat "$T/out")"
+is "$(problems shop)" '' 'nothing is wrong'
+events shop
+is "$(app "begin; insert into lax values (1, 'a'); insert into lax_bulk values (1, 'a'), (2, 'b'); select count(*) from pgq.event_1 where ev_txid = txid_current(); commit")" 3 'on_capture_error = "count" captures like the other'
+events shop
+is "$EVENTS" "$(printf '%s\n' 'I|(1,a)|' 'I|(1,a)|' 'I|(2,b)|')" 'events of the transaction'
+lost() { # NAME NUMBER BREAK MEND
+	local before
+	before=$(q "select $S.capture_lost('shop')")
+	app "$3" > /dev/null
+	like "$(app "insert into strict values (9, 'x')")" 'ERROR' "$1: with \"fail\" the statement fails"
+	is "$(app "insert into lax values (8, 'x'), (9, 'x'); update lax set v = 'y' where id = 9; delete from lax where id > 7; insert into lax_bulk values (9, 'x'); delete from lax_bulk where id = 9")" '' "$1: with \"count\" no statement does"
+	app "$4" > /dev/null
+	is "$(($(q "select $S.capture_lost('shop')") - before))" "$2" "$1: and each is counted"
+}
+lost 'rights are gone' 7 "revoke pgq_admin from $shovel" "grant pgq_admin to $shovel"
+lost 'the queue is full' 7 "alter table pgq.event_1_0 add constraint full_ check (false) not valid; alter table pgq.event_1_1 add constraint full_ check (false) not valid; alter table pgq.event_1_2 add constraint full_ check (false) not valid" \
+	"alter table pgq.event_1_0 drop constraint full_; alter table pgq.event_1_1 drop constraint full_; alter table pgq.event_1_2 drop constraint full_"
+lost 'a table of the queue is gone' 7 "alter schema pgq rename to pgq_gone" "alter schema pgq_gone rename to pgq"
+app "begin; insert into lax values (10, 'r'); rollback" > /dev/null
+events shop
+is "$EVENTS" '' 'nothing of them is in the queue'
+app "update lax set v = 'z' where id = 1; insert into strict values (1, 's')" > /dev/null
+events shop
+is "$EVENTS" "$(printf '%s\n' 'U|(1,z)|(1,a)' 'I|(1,s)|')" 'what comes later is'
+rollout shop fail "select $S.relation_retire('shop', reloid) from $S.relation where current and table_name in ('strict', 'lax', 'lax_bulk')" > /dev/null
+q "select $S.capture_drop('shop', rel) from $S.capture_list('shop') where table_name ~ 'strict|lax'" > /dev/null
+
 # ---- the end
 
 refused 'what is captured is not dropped' 'table "public.a" is still captured by set "shop"' "select $S.capture_drop('shop', 'a'::regclass)"
@@ -162,7 +196,7 @@ close_session slow
 q "select $S.capture_drop('shop', rel) from $S.capture_list('shop')" > /dev/null
 is "$(q "select coalesce($S.set_forget('shop'), 'done')")" 'done' 'then the set is forgotten'
 is "$(q "select coalesce($S.set_forget('shop'), 'done')")" 'done' 'twice'
-is "$(app "select (select count(*) from pgq.queue where queue_name like 'pgshovel:$CLUSTER:%') + (select count(*) from pg_trigger where tgname like ' pgshovel%') + (select count(*) from $S.relation) + (select count(*) from $S.set) + (select count(*) from $S.hint)")" 0 'queue, triggers and rows are gone'
+is "$(app "select (select count(*) from pgq.queue where queue_name like 'pgshovel:$CLUSTER:%') + (select count(*) from pg_trigger where tgname like ' pgshovel%') + (select count(*) from $S.relation) + (select count(*) from $S.set) + (select count(*) from $S.hint) + (select count(*) from pg_class where relnamespace = '$S'::regnamespace and relkind = 'S' and relname like 'lost%')")" 0 'queue, triggers and rows are gone'
 is "$(app "update bulk set v = 1 where id = 5; insert into u values (9, 9)")" '' 'and the application goes on'
 new_set shop
 unset "seen[$db.shop]" # the new queue counts anew

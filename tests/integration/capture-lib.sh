@@ -49,15 +49,15 @@ rollout() { # SET ID STATEMENTS: as a whole
 	q "commit prepared 'pgshovel:$CLUSTER:$2:0'"
 }
 
-add() { # SET TABLE COLUMNS KEY [MODE]: the calls that put a table into a set, after its stubs
-	echo "select $S.capture_replace('$1', $S.relation_add('$1', 'v', '$2', $3, $4, '${5:-row}')) is null"
+add() { # SET TABLE COLUMNS KEY [MODE [ON_ERROR]]: the calls that put a table into a set, after its stubs
+	echo "select $S.capture_replace('$1', $S.relation_add('$1', 'v', '$2', $3, $4, '${5:-row}', '${6:-fail}')) is null"
 }
 
 stub() { # SET TABLE COLUMNS [MODE]
 	q "select bool_or($S.capture_stub('$1', t, $3, '${4:-row}')) from (select '$2'::regclass t union all select l from $S.capture_leaves('$2') l where l <> '$2'::regclass) x"
 }
 
-capture() { # SET TABLE COLUMNS KEY [MODE]
+capture() { # SET TABLE COLUMNS KEY [MODE [ON_ERROR]]
 	local out
 	out=$(stub "$1" "$2" "$3" "${5:-row}") || { echo "$out"; return 1; }
 	rollout "$1" "c$RANDOM$RANDOM$RANDOM" "$(add "$@")" > "$T/capture" || { cat "$T/out"; return 1; }

@@ -368,6 +368,39 @@ START_TEST(tables_that_will_not_do)
 }
 END_TEST
 
+/* What a table's keys in the file become for the database. */
+START_TEST(modes_of_a_table)
+{
+	static const char text[] =
+		"databases = ( { name = \"main\"; conninfo = \"host=h\"; } );\n"
+		"tables = (\n"
+		"  { name = \"public.a\"; key = [ ]; on_capture_error = \"count\"; },\n"
+		"  { name = \"public.b\"; partitions = \"leaf\"; } );\n"
+		"kafka = [ \"bootstrap.servers=h:9\" ];\n";
+	struct setdoc *doc = parse(text);
+	struct world w;
+	struct plan plan;
+
+	world_make(&w);
+	w.catalog.has_schema = true;
+	w.tables[0].n_indexes = 0;
+	tables_refused(&w, text, "is not partitioned");
+	w.tables[1].kind = 'p';
+	ck_assert_int_eq(plan_check_tables(&w.db, doc, NULL), 0);
+	struct plan_request request = request_of(PLAN_CREATE, doc, &w.db, 1);
+	ck_assert_int_eq(plan_make(&request, &plan, NULL), 0);
+	const struct plan_step *adds = &plan.steps[plan.n_steps - 2];
+	ck_assert_str_eq(adds[0].key, "{}");
+	ck_assert_str_eq(adds[0].mode, "row");
+	ck_assert_str_eq(adds[0].on_error, "count");
+	ck_assert_ptr_null(adds[1].key);
+	ck_assert_str_eq(adds[1].mode, "leaf");
+	ck_assert_str_eq(adds[1].on_error, "fail");
+	plan_done(&plan);
+	setdoc_free(doc);
+}
+END_TEST
+
 START_TEST(one_database_twice)
 {
 	struct world a, b;
@@ -484,6 +517,7 @@ int main(void)
 	tcase_add_test(tc, no_user_table_is_locked_in_the_prepared_part);
 	tcase_add_test(tc, servers_that_will_not_do);
 	tcase_add_test(tc, tables_that_will_not_do);
+	tcase_add_test(tc, modes_of_a_table);
 	tcase_add_test(tc, one_database_twice);
 	tcase_add_test(tc, topics_of_other_sets);
 	tcase_add_test(tc, the_plan_is_printed_by_phase);

@@ -223,7 +223,10 @@ START_TEST(canonical_round_trip)
 		"name = \"D_2\" } );",
 		"tables = ( { name = \"Größe.\\\"a.b\\\"\"; key = [ \"ü\\\\\", \"b\\\"\" ]; },"
 		"{ name = \"\\\"x\\\"\\\"y\\\".z z\"; capture = \"row\"; columns = [ \"c\", \"k\" "
-		"]; key = [ \"k\" ] } );",
+		"]; key = [ \"k\" ] },"
+		"{ name = \"nokey\"; on_capture_error = \"count\"; partitions = \"leaf\"; key = [ "
+		"] "
+		"} );",
 		"topics = { layout = \"per-table\", replication = 3; prefix = \"p.{database}-q\"; "
 		"partitions = 7 };",
 		"format = { transactions = true; binary = \"base64\"; interval = \"string\"; time "
@@ -251,6 +254,13 @@ START_TEST(canonical_round_trip)
 		ck_assert_str_eq(again->tables[0].key[0], "ü\\");
 		ck_assert_str_eq(again->tables[0].table, "a.b");
 		ck_assert_str_eq(again->tables[1].schema, "x\"y");
+		ck_assert_ptr_nonnull(again->tables[2].key);
+		ck_assert_uint_eq(again->tables[2].n_key, 0);
+		ck_assert_int_eq(again->tables[2].partitions, SETDOC_PARTITIONS_LEAF);
+		ck_assert_int_eq(again->tables[2].on_capture_error, SETDOC_ON_ERROR_COUNT);
+		ck_assert_ptr_nonnull(strstr(
+			doc->canonical, "{ name = \"public.nokey\"; key = [ ]; partitions = \"leaf\"; "
+					"on_capture_error = \"count\"; }"));
 		ck_assert_str_eq(again->kafka[0].value, "a=\"b\\");
 		ck_assert_str_eq(again->databases[0].conninfo, "options='-c a=\"b\\\\c\"'");
 		if (turn > 0)

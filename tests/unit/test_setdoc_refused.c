@@ -239,6 +239,10 @@ static const struct refusal databases_refusals[] = {
 };
 
 static const struct refusal tables_refusals[] = {
+	{ TEXT(DB "tables = ( { name = \"a\"; capture = \"statement\"; partitions = \"leaf\"; } "
+		  ");\n" KF),
+	  "t:2: table \"a\": a partitioned table cannot be captured by statement; leave capture or "
+	  "partitions out" },
 	{ TEXT(DB "tables = ( { columns = [ \"a\" ]; } );\n" KF),
 	  "t:2: \"name\" is missing in a group of \"tables\"; add it" },
 	{ TEXT(DB "tables = ( { name = \"a.b.c\"; } );\n" KF),
