@@ -92,7 +92,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/t
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Files without main(): linked with every test program.
 TEST_PART_SOURCES := $(addprefix tests/lib/,checker.c checker_chain.c checker_rows.c checker_seen.c latency.c reader.c \
-	record.c show.c) $(addprefix tests/chaos/,deeds.c schedule.c)
+	record.c show.c writers.c) $(addprefix tests/chaos/,deeds.c schedule.c)
 TEST_TOOL_SOURCES := $(filter-out $(TEST_PART_SOURCES),$(wildcard tests/lib/*.c tests/bench/*.c tests/chaos/*.c tests/fakes/*.c))
 TEST_TOOLS := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(TEST_TOOL_SOURCES))))
 
