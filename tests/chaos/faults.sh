@@ -13,6 +13,7 @@ declare -A chaos_hosts=() # a, b: pid of the supervisor
 declare -A chaos_busy=() # thing: job in the background
 chaos_victim='' # host of the fault that is under way
 chaos_paused=() # pids
+chaos_leaving=() # supervisors that were asked to end
 chaos_documents=0
 
 chaos_host_start() { # a|b
@@ -85,11 +86,8 @@ chaos_owner_stop() { # begin|end
 		kill -TERM "${chaos_hosts[$chaos_victim]}"
 		return
 	fi
-	wait_for 60 line_gone "${chaos_hosts[$chaos_victim]}" || {
-		echo "supervisor $chaos_victim did not stop within 60 s" >> "$chaos_trouble"
-		kill -KILL "${chaos_hosts[$chaos_victim]}"
-	}
-	wait "${chaos_hosts[$chaos_victim]}" 2> /dev/null
+	# it may take its time, to finish a transaction; the next one of its host must stand that
+	chaos_leaving+=("${chaos_hosts[$chaos_victim]}")
 	chaos_host_start "$chaos_victim"
 }
 
@@ -202,17 +200,22 @@ chaos_ticker_pause() { # begin|end 1|2
 
 # ---- PgQ: its tables are rotated as often as it lets them
 
-chaos_rotate() { # 1|2 PERIOD
+chaos_rotate() { # 1|2 PERIOD TIMES
 	local i
 	chaos_sql "$1" "update pgq.queue set queue_rotation_period = '$2'"
-	for i in 1 2 3; do
-		chaos_sql "$1" 'select pgq.maint_rotate_tables_step1(queue_name) from pgq.queue'
-		chaos_sql "$1" 'select pgq.maint_rotate_tables_step2()'
+	for ((i = 0; i < $3; i++)); do
+		chaos_sql "$1" 'select pgq.maint_rotate_tables_step1(queue_name) from pgq.queue' > /dev/null
+		chaos_sql "$1" "select pgq.maint_rotate_tables_step2()" > /dev/null
+		chaos_sql "$1" "select 'table ' || queue_cur_table from pgq.queue"
+		wait_for 1 false # the consumer's mark comes after
 	done
 }
 
 chaos_rotation() { # begin|end 1|2
-	chaos_in_background "rotation$2" chaos_rotate "$2" "$([ "$1" = begin ] && echo '0 s' || echo '5 s')"
+	case $1 in
+	begin) chaos_in_background "rotation$2" chaos_rotate "$2" '0 s' 5 ;;
+	end) chaos_wait "rotation$2" && chaos_in_background "rotation$2" chaos_rotate "$2" '5 s' 1 ;;
+	esac
 }
 
 # ---- the set's document
@@ -270,6 +273,10 @@ chaos_settle() {
 	for name in zk kafka pg pg2; do
 		server_resume $name "$OWN"
 		server_start $name "$OWN" > /dev/null || return 1
+	done
+	for thing in ${chaos_leaving[@]+"${chaos_leaving[@]}"}; do
+		wait_for 60 line_gone "$thing" || { echo "supervisor $thing does not stop" >> "$chaos_trouble"; kill -KILL "$thing"; }
+		wait "$thing" 2> /dev/null
 	done
 	for host in a b; do
 		! line_gone "${chaos_hosts[$host]}" || { echo "supervisor $host has ended by itself" >> "$chaos_trouble"; chaos_host_start $host; }

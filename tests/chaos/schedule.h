@@ -32,7 +32,7 @@
 	X(terminate, PG, 0, 0)                                                                     \
 	X(terminate_all, PG, 0, 0)                                                                 \
 	X(ticker_pause, TICKER, 11000, 16000)                                                      \
-	X(rotation, QUEUE, 3000, 8000)                                                             \
+	X(rotation, QUEUE, 6000, 9000)                                                             \
 	X(upgrade, ADMIN, 0, 0)                                                                    \
 	X(upgrade_kill, ADMIN, 50, 1200)
 
