@@ -258,9 +258,10 @@ START_TEST(canonical_round_trip)
 		ck_assert_uint_eq(again->tables[2].n_key, 0);
 		ck_assert_int_eq(again->tables[2].partitions, SETDOC_PARTITIONS_LEAF);
 		ck_assert_int_eq(again->tables[2].on_capture_error, SETDOC_ON_ERROR_COUNT);
-		ck_assert_ptr_nonnull(strstr(
-			doc->canonical, "{ name = \"public.nokey\"; key = [ ]; partitions = \"leaf\"; "
-					"on_capture_error = \"count\"; }"));
+		ck_assert_ptr_nonnull(
+			strstr(doc->canonical,
+			       "{ name = \"public.nokey\"; key = [ ]; partitions = \"leaf\"; "
+			       "on_capture_error = \"count\"; }"));
 		ck_assert_str_eq(again->kafka[0].value, "a=\"b\\");
 		ck_assert_str_eq(again->databases[0].conninfo, "options='-c a=\"b\\\\c\"'");
 		if (turn > 0)
