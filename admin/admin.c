@@ -127,34 +127,64 @@ static bool lock_holder(struct admin *a, char *ret, size_t size)
 	return true;
 }
 
-int admin_lock(struct admin *a, const char *command, struct pgs_err *reterr)
+/* Code "locked" when somebody holds it; *ret_own then says that it is we, in a session that has ended. */
+static int take_lock(struct admin *a, bool *ret_own, struct pgs_err *reterr)
 {
 	struct zpath path = zpath_admin(a->options.cluster);
-	char host[64] = "?", text[256], holder[256];
+	char holder[256];
 	struct pgs_err err = { 0 };
 	struct zk_stat stat = { 0 };
 
-	if (gethostname(host, sizeof(host)) < 0)
-		snprintf(host, sizeof(host), "unknown");
-	host[sizeof(host) - 1] = '\0';
-	snprintf(text, sizeof(text), "%s %d %s", host, (int)getpid(), command);
+	*ret_own = false;
 	for (int tries = 0; tries < 3; tries++) {
-		if (zk_wait_create(a->zk, path.text, text, strlen(text), true, admin_deadline(a),
-				   &stat, &err) == 0) {
+		if (zk_wait_create(a->zk, path.text, a->lock_text, strlen(a->lock_text), true,
+				   admin_deadline(a), &stat, &err) == 0) {
 			a->locked = true;
+			a->lock_czxid = stat.czxid;
 			a->now_ms = stat.ctime_ms;
 			return 0;
 		}
 		if (strcmp(err.code, "ZNODEEXISTS") != 0)
 			break;
-		if (lock_holder(a, holder, sizeof(holder)))
-			return pgs_err_set(reterr, PGS_ERR_RETRY, "locked",
-					   "another admin is at work on cluster \"%s\": %s; try "
-					   "again when it has ended",
-					   a->options.cluster, holder);
+		if (!lock_holder(a, holder, sizeof(holder)))
+			continue;
+		*ret_own = strcmp(holder, a->lock_text) == 0;
+		return pgs_err_set(reterr, PGS_ERR_RETRY, "locked",
+				   "another admin is at work on cluster \"%s\": %s; try again when "
+				   "it has ended",
+				   a->options.cluster, holder);
 	}
 	*reterr = err;
 	return pgs_err_prefix(reterr, "could not lock cluster \"%s\"", a->options.cluster);
+}
+
+int admin_lock(struct admin *a, const char *command, struct pgs_err *reterr)
+{
+	char host[64] = "?";
+	bool own;
+
+	if (gethostname(host, sizeof(host)) < 0)
+		snprintf(host, sizeof(host), "unknown");
+	host[sizeof(host) - 1] = '\0';
+	snprintf(a->lock_text, sizeof(a->lock_text), "%s %d %s", host, (int)getpid(), command);
+	return take_lock(a, &own, reterr);
+}
+
+int admin_lock_again(struct admin *a, struct pgs_err *reterr)
+{
+	/* A server counts an expiry in ticks and may be late; after a restart it counts from the start. */
+	uint64_t until_us =
+		pgs_now_us() + 3 * a->options.session_timeout_us + a->options.connect_timeout_us;
+	bool own;
+
+	for (;;) {
+		if (take_lock(a, &own, reterr) == 0)
+			return 0;
+		if (!own || pgs_now_us() >= until_us)
+			return -1;
+		if (admin_pause(a, 100 * 1000, reterr) < 0)
+			return -1;
+	}
 }
 
 void admin_hold_interrupts(struct admin *a)

@@ -12,6 +12,8 @@
 
 #include "admin/cleanup.h"
 #include "admin/kafka_task.h"
+#include "admin/leftover.h"
+#include "admin/rollout.h"
 #include "admin/steps.h"
 #include "admin/store.h"
 #include "common/clock.h"
@@ -27,6 +29,7 @@ struct place {
 	bool reachable;
 	bool has_schema;
 	bool committed;
+	bool aborted;
 	struct pgs_err err; /* why it is not reachable */
 };
 
@@ -57,6 +60,7 @@ static int look_inside(struct place *place, const char *id, struct pgs_err *rete
 			"database this conninfo, or use --force when it is gone for good",
 			s->name, place->entry->node, id);
 	place->committed = strcmp(PQgetvalue(row, 0, 1), "committed") == 0;
+	place->aborted = strcmp(PQgetvalue(row, 0, 1), "aborted") == 0;
 	return 0;
 }
 
@@ -153,6 +157,20 @@ static int ask(struct admin *a, const char *id, bool *ret_commit, struct pgs_err
 			   id);
 }
 
+static int gather_facts(struct admin *a, const struct zkdoc_intent *intent,
+			const struct place *places, struct recover_facts *facts,
+			struct pgs_err *reterr)
+{
+	for (size_t i = 0; i < intent->n_databases; i++) {
+		facts->n_committed += places[i].reachable && places[i].committed;
+		facts->n_unreachable += !places[i].reachable;
+	}
+	return recover_read_decision(a, intent->id, &facts->decision, reterr) < 0 ||
+			       in_header(a, intent, &facts->in_set_header, reterr) < 0
+		       ? -1
+		       : 0;
+}
+
 static int decide(struct admin *a, const struct zkdoc_intent *intent, struct place *places,
 		  enum recover_known known, bool *ret_commit, struct pgs_err *reterr)
 {
@@ -164,14 +182,10 @@ static int decide(struct admin *a, const struct zkdoc_intent *intent, struct pla
 		*ret_commit = true;
 		return 0;
 	}
-	for (size_t i = 0; i < intent->n_databases; i++) {
-		facts.n_committed += places[i].reachable && places[i].committed;
-		facts.n_unreachable += !places[i].reachable;
+	for (size_t i = 0; i < intent->n_databases; i++)
 		if (!places[i].reachable)
 			away = &places[i];
-	}
-	if (recover_read_decision(a, intent->id, &facts.decision, reterr) < 0 ||
-	    in_header(a, intent, &facts.in_set_header, reterr) < 0)
+	if (gather_facts(a, intent, places, &facts, reterr) < 0)
 		return -1;
 	switch (recover_decide(&facts)) {
 	case RECOVER_COMMIT:
@@ -195,8 +209,45 @@ static void put_gid_statement(struct pgs_buf *out, const char *verb, const char 
 	pg_put_literal(out, gid);
 }
 
-static int commit_place(struct place *place, const char *id, struct pgs_err *reterr)
+/*
+ * The database has neither the prepared transaction nor its commit: somebody rolled it back by hand, or the
+ * database was restored. What was decided is done there once more, when ZooKeeper still says what it was.
+ */
+static int redo(struct admin *a, const struct zkdoc_intent *intent, struct place *place,
+		struct pgs_err *reterr)
 {
+	PGS_CLEANUP(stored_set_freep) struct stored_set *stored = NULL;
+	bool needs_set = intent->set && strcmp(intent->kind, "drop") != 0;
+	struct pgs_err err = { 0 };
+
+	if (needs_set && store_read(a, intent->set, &stored, &err) < 0 &&
+	    strcmp(err.code, "ZNONODE") != 0) {
+		*reterr = err;
+		return -1;
+	}
+	if (needs_set && (!stored || strcmp(stored->rollout, intent->id) != 0))
+		return pgs_err_set(
+			reterr, PGS_ERR_CONFIG, "lost",
+			"database \"%s\" lost its part of rollout %s, which is committed "
+			"elsewhere, and ZooKeeper does not know it any more; "
+			"run \"pgshovel txn recover --force\", then \"pgshovel set upgrade\" "
+			"with the set's file",
+			place->session->name, intent->id);
+	pgs_log(PGS_LOG_WARNING, NULL,
+		"database \"%s\" lost its part of rollout %s, which is committed elsewhere; doing "
+		"it again: what was written there meanwhile was captured by the version before",
+		place->session->name, intent->id);
+	if (rollout_redo(a, intent, stored, place->session, reterr) < 0)
+		return pgs_err_prefix(reterr, "rollout %s is decided (commit) but not complete",
+				      intent->id);
+	place->committed = true;
+	return 0;
+}
+
+static int commit_place(struct admin *a, const struct zkdoc_intent *intent, struct place *place,
+			struct pgs_err *reterr)
+{
+	const char *id = intent->id;
 	PGS_CLEANUP(pgs_buf_done) struct pgs_buf sql = PGS_BUF_INIT(1024);
 	struct pgs_err err = { 0 };
 
@@ -217,14 +268,7 @@ static int commit_place(struct place *place, const char *id, struct pgs_err *ret
 	}
 	if (look_inside(place, id, reterr) < 0)
 		return -1;
-	if (place->committed)
-		return 0;
-	return pgs_err_set(reterr, PGS_ERR_CONFIG, "lost",
-			   "database \"%s\" lost its part of rollout %s, which is committed "
-			   "elsewhere (was it restored from a backup?); "
-			   "run \"pgshovel txn recover --force\", then \"pgshovel set upgrade\" "
-			   "with the set's file",
-			   place->session->name, id);
+	return place->committed ? 0 : redo(a, intent, place, reterr);
 }
 
 /* Roll back what is prepared and make sure that it cannot be prepared late. */
@@ -366,12 +410,14 @@ static int carry_out(struct admin *a, const struct zkdoc_intent *intent, struct 
 
 	for (size_t i = 0; i < intent->n_databases; i++) {
 		struct pgs_err err = { 0 };
-		if ((commit ? commit_place(&places[i], intent->id, &err)
+		if ((commit ? commit_place(a, intent, &places[i], &err)
 			    : abort_place(&places[i], intent, &err)) == 0)
 			continue;
 		if (a->options.force && (!places[i].reachable || strcmp(err.code, "lost") == 0)) {
 			pgs_log(PGS_LOG_WARNING, NULL, "%s; left out (--force)", err.msg);
-			continue;
+			if (!commit || leftover_note(a, intent, places[i].session->name,
+						     places[i].session->conninfo, &err) == 0)
+				continue;
 		}
 		if (r == 0)
 			*reterr = err;
@@ -382,6 +428,16 @@ static int carry_out(struct admin *a, const struct zkdoc_intent *intent, struct 
 	else
 		ADMIN_STEP(ABORTED);
 	return r;
+}
+
+/* Databases that the rollout has left out are remembered longer than the rollout. */
+static int note_left(struct admin *a, const struct zkdoc_intent *intent, struct pgs_err *reterr)
+{
+	for (size_t i = 0; i < intent->n_left; i++)
+		if (leftover_note(a, intent, intent->left[i].name, intent->left[i].conninfo,
+				  reterr) < 0)
+			return -1;
+	return 0;
 }
 
 static int delete_intent(struct admin *a, const char *id, struct pgs_err *reterr)
@@ -398,28 +454,65 @@ static int delete_intent(struct admin *a, const char *id, struct pgs_err *reterr
 	return -1;
 }
 
+static struct place *make_places(const struct zkdoc_intent *intent, struct session *sessions)
+{
+	struct place *places = calloc(intent->n_databases + 1, sizeof(*places));
+
+	for (size_t i = 0; places && i < intent->n_databases; i++) {
+		places[i].session = &sessions[i];
+		places[i].entry = &intent->databases[i];
+		look(&places[i], intent->id);
+	}
+	return places;
+}
+
+static enum recover_part part_of(const struct place *place)
+{
+	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
+
+	if (!place->reachable ||
+	    session_query(place->session,
+			  "select from pg_prepared_xacts where database = current_database() and "
+			  "gid = $1",
+			  1, (const char *const[]){ place->entry->gid }, &res, NULL) < 0)
+		return RECOVER_PART_AWAY;
+	if (PQntuples(res) > 0)
+		return RECOVER_PART_PREPARED;
+	return place->committed ? RECOVER_PART_COMMITTED
+	       : place->aborted ? RECOVER_PART_ABORTED
+				: RECOVER_PART_NOTHING;
+}
+
+int recover_look(struct admin *a, const struct zkdoc_intent *intent, struct session *sessions,
+		 struct recover_facts *ret, enum recover_part *ret_parts, struct pgs_err *reterr)
+{
+	PGS_CLEANUP(pgs_freep) struct place *places = make_places(intent, sessions);
+
+	if (!places)
+		return pgs_err_nomem(reterr);
+	*ret = (struct recover_facts){ .force = a->options.force };
+	for (size_t i = 0; i < intent->n_databases; i++)
+		ret_parts[i] = part_of(&places[i]);
+	return gather_facts(a, intent, places, ret, reterr);
+}
+
 int recover_close(struct admin *a, const struct zkdoc_intent *intent, struct session *sessions,
 		  enum recover_known known, uint64_t wait_us, struct recover_result *ret,
 		  struct pgs_err *reterr)
 {
-	PGS_CLEANUP(pgs_freep)
-	struct place *places = calloc(intent->n_databases + 1, sizeof(*places));
 	uint64_t deadline_us = pgs_now_us() + wait_us;
+	PGS_CLEANUP(pgs_freep) struct place *places = make_places(intent, sessions);
 	bool commit = false;
 
 	*ret = (struct recover_result){ 0 };
 	if (!places)
 		return pgs_err_nomem(reterr);
-	for (size_t i = 0; i < intent->n_databases; i++) {
-		places[i].session = &sessions[i];
-		places[i].entry = &intent->databases[i];
-		look(&places[i], intent->id);
-	}
 	if (decide(a, intent, places, known, &commit, reterr) < 0)
 		return -1;
 	ret->decided = true;
 	ret->committed = commit;
 	if (carry_out(a, intent, places, commit, reterr) < 0 ||
+	    (commit && note_left(a, intent, reterr) < 0) ||
 	    clean(a, intent, places, commit, deadline_us, reterr) < 0 ||
 	    delete_intent(a, intent->id, reterr) < 0)
 		return -1;

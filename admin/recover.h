@@ -62,9 +62,35 @@ int recover_first(struct admin *a, const char *set, struct pgs_err *reterr) PGS_
 /* `txn recover`: intents, then prepared transactions of all databases. id NULL: all. Says each result. */
 int recover_all(struct admin *a, const char *id, struct pgs_err *reterr) PGS_MUST_CHECK;
 
-/* Read one intent; NULL with 0 returned when it is gone. */
+/* What a database holds of a rollout. */
+enum recover_part {
+	RECOVER_PART_AWAY, /* it could not be asked */
+	RECOVER_PART_NOTHING,
+	RECOVER_PART_PREPARED,
+	RECOVER_PART_COMMITTED,
+	RECOVER_PART_ABORTED,
+};
+
+/*
+ * What recover would base its verdict on, without changing anything: *ret for recover_decide(), ret_parts one
+ * for each database of the intent. Sessions as for recover_close().
+ */
+int recover_look(struct admin *a, const struct zkdoc_intent *intent, struct session *sessions,
+		 struct recover_facts *ret, enum recover_part *ret_parts,
+		 struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/*
+ * Prepared transactions of the cluster that no intent names, in the databases of all sets. `at` is among the n
+ * sessions; committed: the rollout is committed in one of them. The first error is given, the others are tried.
+ */
+typedef int recover_orphan_fn(struct admin *a, const struct session *at, const char *gid,
+			      const char *id, bool committed, void *ctx, struct pgs_err *reterr);
+int recover_orphans(struct admin *a, const char *only, recover_orphan_fn *fn, void *ctx,
+		    struct pgs_err *first, struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/* Read one intent; NULL with 0 returned when it is gone. ret_made_ms (ZooKeeper's clock) may be NULL. */
 int recover_read_intent(struct admin *a, const char *id, struct zkdoc_intent **ret,
-			struct pgs_err *reterr) PGS_MUST_CHECK;
+			int64_t *ret_made_ms, struct pgs_err *reterr) PGS_MUST_CHECK;
 int recover_read_decision(struct admin *a, const char *id, enum recover_decision *ret,
 			  struct pgs_err *reterr) PGS_MUST_CHECK;
 

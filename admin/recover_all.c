@@ -22,19 +22,22 @@ void recover_intent_freep(struct zkdoc_intent **intent)
 }
 
 int recover_read_intent(struct admin *a, const char *id, struct zkdoc_intent **ret,
-			struct pgs_err *reterr)
+			int64_t *ret_made_ms, struct pgs_err *reterr)
 {
 	struct zpath path = zpath_rollout(a->options.cluster, id);
 	PGS_CLEANUP(pgs_buf_done) struct pgs_buf data = PGS_BUF_INIT(ZK_NODE_MAX_BYTES);
 	struct pgs_err err = { 0 };
+	struct zk_stat stat = { 0 };
 
 	*ret = NULL;
-	if (zk_wait_get(a->zk, path.text, admin_deadline(a), &data, NULL, &err) < 0) {
+	if (zk_wait_get(a->zk, path.text, admin_deadline(a), &data, &stat, &err) < 0) {
 		if (strcmp(err.code, "ZNONODE") == 0)
 			return 0;
 		*reterr = err;
 		return -1;
 	}
+	if (ret_made_ms)
+		*ret_made_ms = stat.ctime_ms;
 	if (zkdoc_intent_read(pgs_buf_str(&data), data.len, ret, reterr) < 0)
 		return pgs_err_prefix(reterr, "rollout %s", id);
 	return 0;
@@ -92,7 +95,7 @@ static void forget_decisions(struct admin *a)
 		if (zk_wait_get(a->zk, path.text, admin_deadline(a), &data, &stat, &err) < 0 ||
 		    a->now_ms - stat.ctime_ms < DECISION_KEPT_MS)
 			continue;
-		if (recover_read_intent(a, ids[i], &intent, &err) < 0 || intent)
+		if (recover_read_intent(a, ids[i], &intent, NULL, &err) < 0 || intent)
 			continue;
 		if (zk_wait_delete(a->zk, path.text, -1, admin_deadline(a), &err) < 0)
 			pgs_log(PGS_LOG_INFO, NULL, "%s", err.msg);
@@ -117,7 +120,7 @@ int recover_first(struct admin *a, const char *set, struct pgs_err *reterr)
 		PGS_CLEANUP(recover_intent_freep) struct zkdoc_intent *intent = NULL;
 		struct recover_result result;
 		struct pgs_err err = { 0 };
-		r = recover_read_intent(a, ids[i], &intent, reterr);
+		r = recover_read_intent(a, ids[i], &intent, NULL, reterr);
 		if (r < 0 || !intent)
 			continue;
 		bool ours = concerns(intent, set);
@@ -162,7 +165,7 @@ static int recover_intents(struct admin *a, const char *only, size_t *ret_found,
 		struct pgs_err err = { 0 };
 		if (only && strcmp(only, ids[i]) != 0)
 			continue;
-		int r = recover_read_intent(a, ids[i], &intent, &err);
+		int r = recover_read_intent(a, ids[i], &intent, NULL, &err);
 		if (r == 0 && !intent)
 			continue;
 		(*ret_found)++;
@@ -180,8 +183,9 @@ static int recover_intents(struct admin *a, const char *only, size_t *ret_found,
 
 /* One prepared transaction that no intent names: its databases are those where it was found. */
 static int close_orphan(struct admin *a, const struct session *s, const char *gid, const char *id,
-			bool committed, struct pgs_err *reterr)
+			bool committed, void *ctx, struct pgs_err *reterr)
 {
+	size_t *found = ctx;
 	char kind[] = "unknown", by[] = "nobody known", empty[] = "";
 	struct zkdoc_intent_database database = { .name = (char *)s->name,
 						  .conninfo = (char *)s->conninfo,
@@ -192,6 +196,7 @@ static int close_orphan(struct admin *a, const struct session *s, const char *gi
 	};
 	struct recover_result result;
 
+	(*found)++;
 	snprintf(intent.id, sizeof(intent.id), "%s", id);
 	if (close_intent(a, &intent, committed ? RECOVER_KNOW_COMMIT : RECOVER_KNOW_NOTHING, 0,
 			 &result, reterr) < 0)
@@ -216,8 +221,8 @@ static bool committed_anywhere(struct session *sessions, size_t n, const char *i
 	return false;
 }
 
-static int recover_orphans_in(struct admin *a, struct session *sessions, size_t n, size_t at,
-			      const char *only, size_t *ret_found, struct pgs_err *reterr)
+static int orphans_in(struct admin *a, struct session *sessions, size_t n, size_t at,
+		      const char *only, recover_orphan_fn *fn, void *ctx, struct pgs_err *reterr)
 {
 	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
 	char prefix[64];
@@ -238,14 +243,13 @@ static int recover_orphans_in(struct admin *a, struct session *sessions, size_t 
 		snprintf(id, sizeof(id), "%s", gid + strlen(prefix));
 		if (only && strcmp(only, id) != 0)
 			continue;
-		/* One with an intent was tried above; what it could not do is said there. */
-		if (recover_read_intent(a, id, &intent, reterr) < 0)
+		/* One with an intent is the intent's. */
+		if (recover_read_intent(a, id, &intent, NULL, reterr) < 0)
 			return -1;
 		if (intent)
 			continue;
-		(*ret_found)++;
-		if (close_orphan(a, &sessions[at], gid, id, committed_anywhere(sessions, n, id),
-				 &err) < 0) {
+		if (fn(a, &sessions[at], gid, id, committed_anywhere(sessions, n, id), ctx, &err) <
+		    0) {
 			*reterr = err;
 			r = -1;
 		}
@@ -253,8 +257,8 @@ static int recover_orphans_in(struct admin *a, struct session *sessions, size_t 
 	return r;
 }
 
-static int recover_orphans(struct admin *a, const char *only, size_t *ret_found,
-			   struct pgs_err *first, struct pgs_err *reterr)
+int recover_orphans(struct admin *a, const char *only, recover_orphan_fn *fn, void *ctx,
+		    struct pgs_err *first, struct pgs_err *reterr)
 {
 	struct stored_set **sets;
 	size_t n_sets, n = 0;
@@ -275,7 +279,7 @@ static int recover_orphans(struct admin *a, const char *only, size_t *ret_found,
 			};
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct pgs_err err = { 0 };
-		if (recover_orphans_in(a, sessions, n, i, only, ret_found, &err) < 0)
+		if (orphans_in(a, sessions, n, i, only, fn, ctx, &err) < 0)
 			keep_first(first, &err);
 	}
 	for (size_t i = 0; sessions && i < n; i++)
@@ -290,8 +294,9 @@ int recover_all(struct admin *a, const char *id, struct pgs_err *reterr)
 	struct pgs_err first = { 0 };
 	size_t found = 0;
 
-	if (recover_intents(a, id, &found, &first, reterr) < 0 ||
-	    recover_orphans(a, id, &found, &first, reterr) < 0)
+	/* Orphans first: one that a failover brought back holds the rollout lock of its set. */
+	if (recover_orphans(a, id, close_orphan, &found, &first, reterr) < 0 ||
+	    recover_intents(a, id, &found, &first, reterr) < 0)
 		return -1;
 	forget_decisions(a);
 	if (first.cls != PGS_ERR_NONE) {

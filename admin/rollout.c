@@ -11,6 +11,7 @@
 
 #include "admin/install.h"
 #include "admin/kafka_task.h"
+#include "admin/progress.h"
 #include "admin/sql.h"
 #include "admin/steps.h"
 #include "common/clock.h"
@@ -52,6 +53,9 @@ void rollout_done(struct rollout *r)
 	free(r->databases);
 	r->databases = NULL;
 	r->n_databases = 0;
+	free(r->given_up);
+	r->given_up = NULL;
+	r->n_given_up = 0;
 }
 
 static struct rollout_database *add_database(struct rollout *r, const struct setdoc_database *entry,
@@ -96,7 +100,7 @@ static int read_database(struct rollout *r, struct rollout_database *db, struct 
 	if (session_open(&db->session, &err) < 0) {
 		if (may_leave_out && r->a->options.force) {
 			pgs_log(PGS_LOG_WARNING, NULL, "%s; left out (--force)", err.msg);
-			db->left_out = true;
+			db->left_out = db->given_up = true;
 			return 0;
 		}
 		*reterr = err;
@@ -233,6 +237,21 @@ static bool is_unchanged(const struct rollout *r)
 	return true;
 }
 
+/* The plan is made more than once; a database is given up in the first. */
+static int keep_given_up(struct rollout *r, struct pgs_err *reterr)
+{
+	if (!r->given_up)
+		r->given_up = calloc(r->n_databases + 1, sizeof(*r->given_up));
+	if (!r->given_up)
+		return pgs_err_nomem(reterr);
+	for (size_t i = 0; i < r->n_databases; i++)
+		if (r->databases[i].given_up)
+			r->given_up[r->n_given_up++] =
+				(struct session){ .name = r->databases[i].session.name,
+						  .conninfo = r->databases[i].session.conninfo };
+	return 0;
+}
+
 /* Databases that take part move to the front, in order; the others are closed and forgotten. */
 static void drop_left_out(struct rollout *r)
 {
@@ -267,6 +286,8 @@ static int gather(struct rollout *r, struct pgs_err *reterr)
 			return -1;
 	bool first = r->request.n_databases == 0;
 	if (first && add_removed(r, reterr) < 0)
+		return -1;
+	if (keep_given_up(r, reterr) < 0)
 		return -1;
 	drop_left_out(r);
 	r->plan_databases = calloc(r->n_databases + 1, sizeof(*r->plan_databases));
@@ -310,7 +331,10 @@ static int make_stubs(struct rollout *r, struct pgs_err *reterr)
 {
 	uint64_t deadline_us = pgs_now_us() + r->a->options.wait_us;
 	char sql[192], what[256];
+	struct progress progress = { .what = "capture triggers made" };
 
+	for (size_t i = 0; i < r->plan.n_steps; i++)
+		progress.total += r->plan.steps[i].action == PLAN_STUB;
 	snprintf(sql, sizeof(sql), "select %s.capture_stub($1, $2::oid::regclass, $3::text[], $4)",
 		 r->a->schema);
 	for (size_t i = 0; i < r->plan.n_steps; i++) {
@@ -322,6 +346,7 @@ static int make_stubs(struct rollout *r, struct pgs_err *reterr)
 		if (session_patient(&r->databases[step->database].session, sql, 4, params, what,
 				    deadline_us, reterr) < 0)
 			return -1;
+		progress_step(&progress);
 		ADMIN_STEP(STUB);
 	}
 	ADMIN_STEP(STUBBED);
@@ -378,4 +403,81 @@ int rollout_run(struct rollout *r, struct pgs_err *reterr)
 		pgs_log(PGS_LOG_NOTICE, NULL, "%s; planning again", reterr->msg);
 	}
 	return -1;
+}
+
+static int kind_of(const struct zkdoc_intent *intent, enum plan_kind *ret, struct pgs_err *reterr)
+{
+	/* A set whose creation is decided exists: the database is one that lacks it. */
+	static const struct {
+		const char *name;
+		enum plan_kind kind;
+	} kinds[] = { { "create", PLAN_UPGRADE },
+		      { "upgrade", PLAN_UPGRADE },
+		      { "drop", PLAN_DROP },
+		      { "cluster-upgrade", PLAN_CLUSTER_UPGRADE } };
+
+	for (size_t i = 0; i < PGS_ARRAY_LEN(kinds); i++)
+		if (strcmp(intent->kind, kinds[i].name) == 0) {
+			*ret = kinds[i].kind;
+			return 0;
+		}
+	return pgs_err_set(reterr, PGS_ERR_CONFIG, "lost", "a rollout of kind \"%s\" is not known",
+			   intent->kind);
+}
+
+static bool lists(const struct setdoc *doc, const char *conninfo)
+{
+	for (size_t i = 0; i < doc->n_databases; i++)
+		if (strcmp(doc->databases[i].conninfo, conninfo) == 0)
+			return true;
+	return false;
+}
+
+int rollout_redo(struct admin *a, const struct zkdoc_intent *intent,
+		 const struct stored_set *stored, struct session *session, struct pgs_err *reterr)
+{
+	PGS_CLEANUP(rollout_done)
+	struct rollout r = {
+		.a = a, .set = intent->set, .stored = stored, .doc = stored ? stored->doc : NULL
+	};
+	bool installed;
+
+	if (kind_of(intent, &r.kind, reterr) < 0)
+		return -1;
+	r.databases = calloc(1, sizeof(*r.databases));
+	r.intent = calloc(1, sizeof(*r.intent));
+	if (!r.databases || !r.intent)
+		return pgs_err_nomem(reterr);
+	snprintf(r.intent->id, sizeof(r.intent->id), "%s", intent->id);
+	r.intent->kind = strdup(intent->kind);
+	if (!r.intent->kind)
+		return pgs_err_nomem(reterr);
+	r.n_databases = 1;
+	r.databases[0].session = *session;
+	r.databases[0].removed = stored && !lists(stored->doc, session->conninfo);
+	int done = -1;
+	for (int attempt = 0; attempt < MAX_REPLANS && done < 0; attempt++) {
+		if (gather(&r, reterr) < 0)
+			break;
+		if (r.n_databases == 0 || r.unchanged) {
+			done = 0; /* nothing of the set is there to be taken away, or it is as it should be */
+			break;
+		}
+		if (install_missing(&r, &installed, reterr) < 0 ||
+		    (installed && gather(&r, reterr) < 0) || make_stubs(&r, reterr) < 0)
+			break;
+		done = txn_redo(&r, 0, reterr);
+		if (done < 0 && strcmp(reterr->code, "replan") != 0)
+			break;
+		if (done < 0 && session_open(&r.databases[0].session, reterr) < 0)
+			break;
+	}
+	/* The session goes back to whom it belongs, as it is. */
+	if (r.n_databases > 0) {
+		session->conn = r.databases[0].session.conn;
+		r.databases[0].session.conn = NULL;
+	} else {
+		session->conn = NULL; /* closed: nothing had to be done there */
+	}
+	return done;
 }

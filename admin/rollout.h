@@ -18,6 +18,7 @@ struct rollout_database {
 	struct catalog *catalog;
 	bool removed; /* the new document does not list it any more */
 	bool left_out; /* gone for good (--force), or nothing of the set is there */
+	bool given_up; /* left out by --force: it is written down when the rollout is committed */
 };
 
 struct rollout {
@@ -36,6 +37,8 @@ struct rollout {
 	struct plan_request request;
 	struct plan plan;
 	bool unchanged; /* everything is as wanted already; nothing was done */
+	struct session *given_up; /* names and conninfos of those that --force left out */
+	size_t n_given_up;
 	struct zkdoc_intent *intent; /* txn_open() to the end */
 };
 
@@ -52,6 +55,18 @@ void rollout_done(struct rollout *r);
 int txn_open(struct rollout *r, struct pgs_err *reterr) PGS_MUST_CHECK;
 int txn_apply(struct rollout *r, struct pgs_err *reterr) PGS_MUST_CHECK;
 int txn_abort(struct rollout *r, struct pgs_err *reterr);
+
+/*
+ * rollout.c. One database lost its part of a rollout that is committed elsewhere: what is planned for it there now
+ * is done in a plain transaction under the same ID. `session` is lent and stays open. `stored`: what ZooKeeper
+ * has of the set, NULL for a drop and a cluster upgrade.
+ */
+int rollout_redo(struct admin *a, const struct zkdoc_intent *intent,
+		 const struct stored_set *stored, struct session *session,
+		 struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/* txn.c. What the plan wants in database `at`, committed at once; code "replan" as above. */
+int txn_redo(struct rollout *r, size_t at, struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /* "create", "upgrade", "drop", "cluster-upgrade". */
 const char *rollout_kind_name(enum plan_kind kind);

@@ -39,14 +39,15 @@ static int prepare_session(struct session *s, struct pgs_err *reterr)
 
 int session_open(struct session *s, struct pgs_err *reterr)
 {
-	char passfile[4096];
-	struct pg_connect params = { .conninfo = s->conninfo, .application_name = "pgshovel" };
+	char passfile[4096], name[FENCE_NAME_MAX];
+	struct pg_connect params = { .conninfo = s->conninfo, .application_name = name };
 	struct pg_limit limit = admin_limit(s->a, 0);
 
 	if (s->conn && PQstatus(s->conn) == CONNECTION_OK &&
 	    PQtransactionStatus(s->conn) == PQTRANS_IDLE)
 		return 0;
 	session_close(s);
+	fence_name(s->a, name);
 	if (s->a->options.credentials_dir &&
 	    (size_t)snprintf(passfile, sizeof(passfile), "%s/pgpass",
 			     s->a->options.credentials_dir) < sizeof(passfile) &&
@@ -57,6 +58,10 @@ int session_open(struct session *s, struct pgs_err *reterr)
 	if (prepare_session(s, reterr) < 0) {
 		session_close(s);
 		return named(s, reterr);
+	}
+	if (fence_take(s, reterr) < 0) {
+		session_close(s);
+		return -1;
 	}
 	return 0;
 }

@@ -18,7 +18,8 @@
 enum {
 	SESSION_STATEMENT_MS = 60 * 1000,
 	SESSION_LOCK_MS = 5 * 1000,
-	SESSION_MAX_SQL = 4 * 1024 * 1024
+	SESSION_MAX_SQL = 4 * 1024 * 1024,
+	FENCE_NAME_MAX = 64
 };
 
 struct session {
@@ -28,7 +29,10 @@ struct session {
 	PGconn *conn; /* owned, NULL: not open */
 };
 
-/* Connect when there is no usable connection. Errors name the database; unreachable is class RETRY. */
+/*
+ * Connect when there is no usable connection, and take the fence. Errors name the database; unreachable is
+ * class RETRY, and so is code "locked": an admin with a newer lock is at work there.
+ */
 int session_open(struct session *s, struct pgs_err *reterr) PGS_MUST_CHECK;
 void session_close(struct session *s);
 
@@ -45,6 +49,10 @@ int session_exec(struct session *s, const char *sql, int n_params, const char *c
  */
 int session_patient(struct session *s, const char *sql, int n_params, const char *const *params,
 		    const char *what, uint64_t deadline_us, struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/* fence.c: what the session is called, and its place among those of other admins. Called by session_open(). */
+void fence_name(const struct admin *a, char ret[FENCE_NAME_MAX]);
+int fence_take(struct session *s, struct pgs_err *reterr) PGS_MUST_CHECK;
 
 /* A text[] literal of n names. Appends. */
 void session_put_array(struct pgs_buf *out, const char *const *names, size_t n);

@@ -10,27 +10,27 @@
 
 #include "common/step.h"
 
-/* X(name, label, kinds): kinds says which commands pass here: c create, u upgrade, d drop, r recover. */
+/* X(name, label, kinds): kinds says which commands pass here: c create, u upgrade, d drop, x cluster upgrade, r recover. */
 #define ADMIN_STEPS(X)                                                                             \
-	X(LOCKED, "locked", "cudr")                                                                \
+	X(LOCKED, "locked", "cudxr")                                                               \
 	X(INSTALL, "install", "c")                                                                 \
 	X(STUB, "stub", "cu")                                                                      \
-	X(STUBBED, "stubbed", "cud")                                                               \
-	X(INTENT, "intent", "cud")                                                                 \
-	X(PREPARE, "prepare", "cud")                                                               \
-	X(PREPARED, "prepared", "cud")                                                             \
-	X(DECIDE, "decide", "cud")                                                                 \
-	X(DECIDED, "decided", "cud")                                                               \
-	X(COMMITTED, "committed", "cudr")                                                          \
-	X(ALL_COMMITTED, "all-committed", "cudr")                                                  \
+	X(STUBBED, "stubbed", "cudx")                                                              \
+	X(INTENT, "intent", "cudx")                                                                \
+	X(PREPARE, "prepare", "cudx")                                                              \
+	X(PREPARED, "prepared", "cudx")                                                            \
+	X(DECIDE, "decide", "cudx")                                                                \
+	X(DECIDED, "decided", "cudx")                                                              \
+	X(COMMITTED, "committed", "cudxr")                                                         \
+	X(ALL_COMMITTED, "all-committed", "cudxr")                                                 \
 	X(RELAY_STOPPED, "relay-stopped", "d")                                                     \
 	X(POSITIONS_DELETED, "positions-deleted", "d")                                             \
 	X(TRIGGER_DROPPED, "trigger-dropped", "ud")                                                \
 	X(FORGOTTEN, "forgotten", "d")                                                             \
-	X(CLEANED, "cleaned", "cudr")                                                              \
+	X(CLEANED, "cleaned", "cudxr")                                                             \
 	X(ABORTED, "aborted", "r")                                                                 \
 	X(ROLLED_BACK, "rolled-back", "r")                                                         \
-	X(CLOSED, "closed", "cudr")
+	X(CLOSED, "closed", "cudxr")
 
 enum admin_step {
 #define ADMIN_STEP_ENUM(name, label, kinds) ADMIN_STEP_##name,

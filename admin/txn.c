@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "admin/install.h"
+#include "admin/progress.h"
 #include "admin/recover.h"
 #include "admin/rollout.h"
 #include "admin/steps.h"
@@ -45,6 +46,23 @@ static char *who(void)
 	return strdup(text);
 }
 
+static int fill_left(const struct rollout *r, struct zkdoc_intent *intent, struct pgs_err *reterr)
+{
+	if (r->n_given_up == 0)
+		return 0;
+	intent->left = calloc(r->n_given_up, sizeof(*intent->left));
+	if (!intent->left)
+		return pgs_err_nomem(reterr);
+	for (size_t i = 0; i < r->n_given_up; i++) {
+		struct zkdoc_intent_left *left = &intent->left[intent->n_left++];
+		left->name = strdup(r->given_up[i].name);
+		left->conninfo = strdup(r->given_up[i].conninfo);
+		if (!left->name || !left->conninfo)
+			return pgs_err_nomem(reterr);
+	}
+	return 0;
+}
+
 static int fill_intent(const struct rollout *r, struct zkdoc_intent *intent, struct pgs_err *reterr)
 {
 	const char *from = r->stored ? r->stored->version : NULL;
@@ -60,6 +78,8 @@ static int fill_intent(const struct rollout *r, struct zkdoc_intent *intent, str
 	if (!intent->kind || !intent->at || !intent->by || !intent->databases ||
 	    (r->set && !intent->set) || (from && !intent->from) || (to && !intent->to))
 		return pgs_err_nomem(reterr);
+	if (fill_left(r, intent, reterr) < 0)
+		return -1;
 	for (size_t i = 0; i < r->n_databases; i++) {
 		struct zkdoc_intent_database *db = &intent->databases[i];
 		char gid[128];
@@ -151,9 +171,10 @@ static int add_relation(const struct rollout *r, struct session *s, const struct
 	const char *const params[] = { r->set,    r->doc->version, step->oid,     step->columns,
 				       step->key, step->mode,      step->on_error };
 
-	snprintf(sql, sizeof(sql),
-		 "select %s.relation_add($1, $2, $3::oid::regclass, $4::text[], $5::text[], $6, $7)",
-		 r->a->schema);
+	snprintf(
+		sql, sizeof(sql),
+		"select %s.relation_add($1, $2, $3::oid::regclass, $4::text[], $5::text[], $6, $7)",
+		r->a->schema);
 	if (session_query(s, sql, 7, params, &res, reterr) < 0)
 		return -1;
 	const char *const replace[] = { r->set, PQgetvalue(res, 0, 0) };
@@ -218,14 +239,19 @@ static int check_catalog(const struct rollout *r, struct rollout_database *db,
 			   db->session.name);
 }
 
-static int prepare_database(struct rollout *r, size_t at, struct pgs_err *reterr)
+/* A transaction with everything that the plan wants in this database; stays open. */
+static int begin_changes(struct rollout *r, size_t at, struct pgs_err *reterr)
 {
 	struct rollout_database *db = &r->databases[at];
-	PGS_CLEANUP(pgs_buf_done) struct pgs_buf sql = PGS_BUF_INIT(1024);
+	char begin[96];
+	struct progress progress = { .database = db->session.name, .what = "changes prepared" };
 
-	pgs_buf_printf(&sql, "begin read write; set local lock_timeout = %d", PREPARED_LOCK_MS);
-	ADMIN_STEP(PREPARE);
-	if (session_exec(&db->session, pgs_buf_str(&sql), 0, NULL, reterr) < 0)
+	for (size_t i = 0; i < r->plan.n_steps; i++)
+		progress.total += r->plan.steps[i].database == at &&
+				  plan_phase_of(r->plan.steps[i].action) == PLAN_PREPARED;
+	snprintf(begin, sizeof(begin), "begin read write; set local lock_timeout = %d",
+		 PREPARED_LOCK_MS);
+	if (session_exec(&db->session, begin, 0, NULL, reterr) < 0)
 		return -1;
 	for (size_t i = 0; i < r->plan.n_steps; i++) {
 		const struct plan_step *step = &r->plan.steps[i];
@@ -233,10 +259,31 @@ static int prepare_database(struct rollout *r, size_t at, struct pgs_err *reterr
 			continue;
 		if (run_step(r, &db->session, step, reterr) < 0)
 			return -1;
+		progress_step(&progress);
 		if (step->action == PLAN_ROLLOUT_OPEN && check_catalog(r, db, reterr) < 0)
 			return -1;
 	}
-	pgs_buf_reset(&sql);
+	return 0;
+}
+
+int txn_redo(struct rollout *r, size_t at, struct pgs_err *reterr)
+{
+	struct session *s = &r->databases[at].session;
+
+	if (begin_changes(r, at, reterr) == 0 && session_exec(s, "commit", 0, NULL, reterr) == 0)
+		return 0;
+	session_close(s); /* whatever is open there goes with it */
+	return -1;
+}
+
+static int prepare_database(struct rollout *r, size_t at, struct pgs_err *reterr)
+{
+	struct rollout_database *db = &r->databases[at];
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf sql = PGS_BUF_INIT(1024);
+
+	ADMIN_STEP(PREPARE);
+	if (begin_changes(r, at, reterr) < 0)
+		return -1;
 	pgs_buf_lit(&sql, "prepare transaction ");
 	pg_put_literal(&sql, r->intent->databases[at].gid);
 	if (session_exec(&db->session, pgs_buf_str(&sql), 0, NULL, reterr) < 0)
@@ -360,7 +407,8 @@ static int resolve(struct rollout *r, const struct pgs_err *lost, struct pgs_err
 	struct recover_result result;
 
 	pgs_log(PGS_LOG_WARNING, NULL, "ZooKeeper's answer was lost (%s); asking again", lost->msg);
-	if (admin_reconnect(r->a, reterr) < 0)
+	/* Another admin that has the lock meanwhile has found our intent and ends it. */
+	if (admin_reconnect(r->a, reterr) < 0 || admin_lock_again(r->a, reterr) < 0)
 		return pgs_err_prefix(
 			reterr,
 			"the outcome of rollout %s is not known; run \"pgshovel txn recover\"",
