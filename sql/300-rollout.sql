@@ -27,3 +27,21 @@ begin
 	return (select outcome from @SCHEMA@.rollout r where r.id = rollout_abort.id);
 end
 $f$;
+
+-- rollout_try(set, table): raises at once when a rollout of the set is open, else keeps one from beginning until the
+-- end of the transaction. For DDL of an application, which must not wait: it holds AccessExclusive.
+-- Privileges: owner of @SCHEMA@. Locks: rollout lock of the set, shared, tried and not waited for.
+create or replace function @SCHEMA@.rollout_try(set_name text, rel oid) returns void
+language plpgsql set search_path = pg_catalog as $f$
+declare
+	id text;
+begin
+	if pg_try_advisory_xact_lock_shared(1885827959, @SCHEMA@.lock_key(set_name)) then
+		return;
+	end if;
+	select split_part(p.gid, ':', 3) into id from pg_prepared_xacts p
+	where p.database = current_database() and p.gid like 'pgshovel:@CLUSTER@:%' order by p.prepared limit 1;
+	raise exception 'rollout % of set "%" is open and table "%" belongs to it: try again in a moment, or run pgshovel txn recover',
+		coalesce('"' || id || '"', 'in progress'), set_name, @SCHEMA@.relation_label(rel);
+end
+$f$;

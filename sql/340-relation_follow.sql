@@ -32,12 +32,7 @@ begin
 		raise exception 'column % is the key of table "%" in set "%": choose another key in the set first', bad,
 			@SCHEMA@.relation_label(r.reloid), r.set_name;
 	end if;
-	if not pg_try_advisory_xact_lock_shared(1885827959, @SCHEMA@.lock_key(r.set_name)) then
-		select split_part(p.gid, ':', 3) into bad from pg_prepared_xacts p
-		where p.database = current_database() and p.gid like 'pgshovel:@CLUSTER@:%' order by p.prepared limit 1;
-		raise exception 'rollout % of set "%" is open and table "%" belongs to it: try again in a moment, or run pgshovel txn recover',
-			coalesce('"' || bad || '"', 'in progress'), r.set_name, @SCHEMA@.relation_label(r.reloid);
-	end if;
+	perform @SCHEMA@.rollout_try(r.set_name, r.reloid);
 	select * into strict s from @SCHEMA@.set x where x.name = r.set_name;
 	ret := @SCHEMA@.relation_put(r.set_name, s.version, r.reloid, attnums, keynums, r.all_columns, r.mode, r.on_error, 'ddl');
 	if ret <> r.id then

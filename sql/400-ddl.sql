@@ -41,6 +41,17 @@ begin
 end
 $f$;
 
+-- ddl_columns(tables): before columns of these tables go or are renamed: a rollout that is prepared may be about to
+-- capture them, which only its own transaction can see. Every set that has triggers there is asked.
+-- Privileges: owner of @SCHEMA@. Locks: see rollout_try().
+create or replace function @SCHEMA@.ddl_columns(tables oid[]) returns void
+language plpgsql set search_path = pg_catalog as $f$
+begin
+	perform @SCHEMA@.rollout_try(x.set_name, x.rel) from (select distinct substring(t.tgname from '^ pgshovel_@CLUSTER@__(.*)_[a-z]$') as set_name,
+		t.tgrelid as rel from pg_trigger t where t.tgrelid = any (tables) and t.tgname like ' pgshovel\_@CLUSTER@\_\_%') x;
+end
+$f$;
+
 -- ddl_end(): event trigger function at ddl_command_end. Leaves at once for temporary objects and while nothing is captured.
 -- SECURITY DEFINER: DDL by any role must be followed. Locks: see ddl_changed().
 create or replace function @SCHEMA@.ddl_end() returns event_trigger
@@ -48,6 +59,10 @@ language plpgsql security definer set search_path = pg_catalog as $f$
 declare
 	tables oid[];
 begin
+	perform @SCHEMA@.ddl_columns(array_agg(d.objid)) from pg_event_trigger_ddl_commands() d
+	where d.schema_name is distinct from 'pg_temp' and d.classid = 'pg_class'::regclass and (d.object_type = 'table column'
+		or not exists (select from @SCHEMA@.relation r where r.current and r.reloid = @SCHEMA@.relation_root(d.objid)))
+	having count(*) > 0;
 	select array_agg(distinct case when d.classid = 'pg_trigger'::regclass
 		then (select t.tgrelid from pg_trigger t where t.oid = d.objid and t.tgname not like ' pgshovel\_%') else d.objid end)
 	into tables from pg_event_trigger_ddl_commands() d
@@ -69,6 +84,7 @@ declare
 begin
 	select array_agg(distinct d.objid) into tables from pg_event_trigger_dropped_objects() d
 	where d.classid = 'pg_class'::regclass and d.objsubid <> 0 and not d.is_temporary;
+	perform @SCHEMA@.ddl_columns(tables);
 	if cardinality(tables) > 0 and exists (select from @SCHEMA@.relation where current) then
 		perform @SCHEMA@.ddl_changed(tables, false);
 	end if;

@@ -111,7 +111,13 @@ is "$(problems shop)" '' 'nothing is wrong'
 q "begin; select $S.rollout_open('open1', 'upgrade', 'shop'); $(add shop t "array['id', 'b', 'unseen']" null); prepare transaction 'pgshovel:$CLUSTER:open1:0'" > "$T/out" || diag "$(cat "$T/out")"
 out=$(app "set lock_timeout = '2s'; alter table t rename b to bbb")
 like "$out" 'rollout "open1" of set "shop" is open and table "public.t" belongs to it' 'DDL on a captured column fails at once and names the rollout'
-is "$(app "set lock_timeout = '2s'; create temp table tt (id int); alter table tt add b int; create table free (id int); alter table free add x int; alter table t add other int; alter table t rename c to cc; drop table free")" '' 'other DDL passes, also on the same table and the column of another set'
+is "$(app "set lock_timeout = '2s'; create temp table tt (id int); alter table tt add b int; create table free (id int); alter table free add x int; alter table t add other int; drop table free")" '' 'other DDL passes, also a new column of the same table'
+for ddl in 'rename c to cc' 'drop unseen'; do
+	like "$(app "set lock_timeout = '2s'; alter table t $ddl")" 'rollout "open1" of set "shop" is open' "a column that the rollout may be about to capture: $ddl"
+done
+like "$(app "create table young0 (id int, x int); create trigger \" pgshovel_${CLUSTER}__shop_r\" after insert on young0 for each row execute function nothing(); alter table young0 drop x")" \
+	'rollout "open1" of set "shop" is open' 'a table that has only the triggers of a rollout yet'
+app 'drop table young0' > /dev/null
 is "$(app "insert into t (id, b) values (7, 'p')")" '' 'writes pass'
 q "commit prepared 'pgshovel:$CLUSTER:open1:0'"
 is "$(app 'alter table t rename b to bbb')$(current t)" 'id,bbb,unseen ddl' 'afterwards it is followed again'
