@@ -70,6 +70,16 @@ static const struct option_spec specs[] = {
 	  .argument = "TIME",
 	  .flags = OPTION_RELOAD,
 	  .help = "a worker that says nothing for this long is killed and started again" },
+	{ .name = "recover-after",
+	  .type = OPTION_DURATION,
+	  .offset = FIELD(recover_after_us),
+	  .fallback = "60s",
+	  .min = 0,
+	  .max = 24LL * 3600 * 1000 * 1000,
+	  .argument = "TIME",
+	  .flags = OPTION_RELOAD,
+	  .help = "a rollout that is open for this long while no admin is at work is ended by "
+		  "\"pgshovel txn recover\"; 0: never" },
 	{ .name = "max-sets",
 	  .type = OPTION_INT,
 	  .offset = FIELD(max_sets),
@@ -175,6 +185,7 @@ int config_take_reloadable(struct config *into, const struct config *from, struc
 	into->relay = PGS_STEAL(relay);
 	into->stop_grace_us = from->stop_grace_us;
 	into->heartbeat_timeout_us = from->heartbeat_timeout_us;
+	into->recover_after_us = from->recover_after_us;
 	into->max_sets = from->max_sets;
 	return 0;
 }

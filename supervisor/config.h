@@ -29,6 +29,7 @@ struct config {
 	char *relay; /* NULL: beside our own binary, else in PATH */
 	uint64_t stop_grace_us;
 	uint64_t heartbeat_timeout_us;
+	uint64_t recover_after_us; /* 0: never */
 	int64_t max_sets;
 	char *log_level;
 	bool to_stdout; /* the last four only with --set */
@@ -48,7 +49,7 @@ struct config {
 int config_read(int argc, char **argv, struct config *ret, bool *ret_usage,
 		struct pgs_err *reterr) PGS_MUST_CHECK;
 
-/* Copy what SIGHUP may change (stop-grace, heartbeat-timeout, max-sets, log-level, relay) from `from` into `into`. */
+/* Copy what SIGHUP may change (stop-grace, heartbeat-timeout, recover-after, max-sets, log-level, relay) from `from` into `into`. */
 int config_take_reloadable(struct config *into, const struct config *from,
 			   struct pgs_err *reterr) PGS_MUST_CHECK;
 

@@ -207,6 +207,7 @@ static void on_session(struct zk *zk, enum zk_state state, bool new_session, voi
 			desired_forget(sup);
 			locks_forget(sup);
 			hosts_forget(sup);
+			abandoned_forget(sup);
 		}
 		break;
 	case ZK_CONNECTING:
@@ -324,6 +325,7 @@ static int open_all(struct supervisor *sup, struct pgs_err *reterr)
 
 static void close_all(struct supervisor *sup)
 {
+	abandoned_done(sup);
 	zk_event_free(sup->zk_event);
 	zk_close(sup->zk); /* gives the locks back */
 	sup->zk = NULL;

@@ -216,6 +216,7 @@ uint64_t pass_run(struct supervisor *sup)
 	desired_pump(sup);
 	hosts_pump(sup);
 	locks_pump(sup);
+	abandoned_pump(sup);
 	check_foreground(sup);
 	for (size_t i = 0; i < sup->slots.n; i++)
 		if (sup->slots.list[i]->state == SLOT_STARTING &&

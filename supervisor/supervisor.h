@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/zk.h"
+#include "supervisor/abandoned.h"
 #include "supervisor/config.h"
 #include "supervisor/credentials.h"
 #include "supervisor/slots.h"
@@ -59,6 +60,8 @@ struct supervisor {
 	/* Our own host node (hosts.c). */
 	bool host_known, host_dirty, host_asked;
 	bool host_draining; /* as written */
+
+	struct abandoned abandoned; /* rollouts (abandoned.c) */
 
 	/* Status (report.c). */
 	bool status_asked;
