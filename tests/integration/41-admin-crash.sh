@@ -1,7 +1,7 @@
 #!/bin/bash
 # test: limit=600
-# tests/integration/41-admin-crash.sh: pgshovel killed at each of its steps, interrupted, overtaken by another admin; prepared transactions
-# that come back. Whatever happens, `txn recover` ends with one version everywhere and nothing open. Labels come from the program.
+# tests/integration/41-admin-crash.sh: pgshovel interrupted, overtaken by another admin; prepared transactions that come back; ZooKeeper that was restored;
+# rollouts that nobody ends, and the supervisor that does. Deaths at every step are walked in 42-rollout-crash.sh.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/lib/tap.sh
@@ -16,133 +16,23 @@ line_begin pg zk
 pgshovel --cluster "$CLUSTER" cluster initialize > "$T/null"
 stop_at locked pgshovel set drop nothing --skip-kafka && kill -KILL "$ADMIN" || skip_all 'built without test hooks'
 export PGSHOVEL_SESSION_TIMEOUT=1s # a dead admin's lock goes with its session
-for kind in c u d r; do
-	line_database "A_$kind"
-	line_database "B_$kind"
-	a=A_$kind b=B_$kind
-	admin_tables "${!a}"
-	admin_tables "${!b}"
-done
-
-steps() { # KIND: labels that commands of this kind pass
-	pgshovel --list-steps | awk -v kind="$1" 'index($2, kind) { print $1 }'
-}
+line_database A
+line_database B
+admin_tables "$A"
+admin_tables "$B"
 
 quiet() {
 	local said
 	said=$(pgshovel "$@" 2>&1) || { echo "$*: $said" >&2; return 1; }
 }
 
-# Kill at a label, recover, print one line: what happened.
-killed_at() { # LABEL A B COMMAND…
-	local label=$1 a=$2 b=$3 how=finished before
-	shift 3
-	before=$(state "$a" "$b")
-	stop_at "$label" pgshovel --skip-kafka "$@" && how=killed
-	kill -KILL "$ADMIN" 2>/dev/null
-	wait "$ADMIN" 2>/dev/null
-	recovered || how+=' recover-failed'
-	printf '%s|%s|%s|%s|%s|%s\n' "$label" "$how" "$before" "$(state "$a" "$b")" "$(left "$a" | grep -c '^trigger') $(left "$b" | grep -c '^trigger')" \
-		"$(pgshovel cluster verify 2>&1)"
-}
-
-other_file() { # KIND: 0 or 1, the file that the set is not at
-	[ "$(pgshovel config check "$T/$1.0" | grep -o '[0-9a-f]*$')" = "$(pgshovel set list | awk '$1 == "example" { print $NF }')" ]
-	echo $((1 - $?))
-}
-
-# One kind of command at each of its steps, in a cluster of its own; runs beside the others.
-crash_kind() { # KIND A B
-	local kind=$1 a=$2 b=$3 label file
-	export PGSHOVEL_CLUSTER=$CLUSTER$kind
-	CLUSTER=$PGSHOVEL_CLUSTER
-	document example "$a" "$b" > "$T/$kind.0"
-	TABLES='{ name = "public.accounts"; }, { name = "public.parts"; }' document example "$a" "$b" > "$T/$kind.1"
-	quiet cluster initialize
-	case $kind in
-	u | d | r) quiet --skip-kafka set create example "$T/$kind.0" ;;
-	esac
-	file=1
-	for label in $(steps "$kind"); do
-		case $kind in
-		c)
-			killed_at "$label" "$a" "$b" set create example "$T/c.0"
-			! quiet set inspect example 2>/dev/null || quiet --skip-kafka set drop example
-			# the first create installs the schema: each must find none, and a node that is new
-			[ "$label" != locked ] || for db in "$a" "$b"; do sql "$db" -c "drop schema if exists pgshovel_$CLUSTER cascade" 2>/dev/null; done
-			;;
-		u)
-			killed_at "$label" "$a" "$b" set upgrade "$T/u.$file"
-			file=$(other_file u)
-			;;
-		d)
-			killed_at "$label" "$a" "$b" set drop example
-			quiet set inspect example 2>/dev/null || quiet --skip-kafka set create example "$T/d.0"
-			;;
-		r) # a recover that is killed itself: of a rollout that was decided, and of one that was not
-			for first in decided prepared:2; do
-				stop_at $first pgshovel --skip-kafka set upgrade "$T/r.$(other_file r)"
-				kill -KILL "$ADMIN"
-				wait "$ADMIN" 2>/dev/null
-				wait_for 10 lock_gone
-				killed_at "$label" "$a" "$b" txn recover | sed "s/^/$first /"
-			done
-			;;
-		esac
-	done
-}
-
 lock_gone() {
 	! zktool --hosts "$ZOOKEEPER" get "/$CLUSTER/admin" > /dev/null 2>&1
 }
 
-declare -A crasher
-for kind in c u d r; do
-	a=A_$kind b=B_$kind
-	crash_kind $kind "${!a}" "${!b}" > "$T/crash.$kind" 2> "$T/crash.$kind.err" &
-	crasher[$kind]=$!
-done
-for kind in c u d r; do
-	wait "${crasher[$kind]}"
-	[ ! -s "$T/crash.$kind.err" ] || diag "$(head -n 20 "$T/crash.$kind.err")"
-	zktool --hosts "$ZOOKEEPER" remove "/$CLUSTER$kind"
-done
-
-# ---- what must hold after each
-
-declare -A name_of=([c]='set create' [u]='set upgrade' [d]='set drop' [r]='txn recover')
-for kind in c u d r; do
-	is "$(wc -l < "$T/crash.$kind")" "$(($(steps $kind | wc -l) * $([ $kind = r ] && echo 2 || echo 1)))" "${name_of[$kind]}: every step was tried"
-	while IFS='|' read -r label how before after triggers verify; do
-		what="${name_of[$kind]} killed at \"$label\""
-		if [[ "$kind $label" = 'u trigger-dropped' && $how = finished ]]; then
-			pass "$what: nothing to drop this time" # every second upgrade only adds
-		elif [[ $kind = r && $how = finished ]]; then
-			pass "$what: not on this path"
-		else
-			is "$how" killed "$what"
-		fi
-		read -r zookeeper a prepared_a b prepared_b open <<< "$after"
-		is "${a#*:} ${b#*:} $prepared_a $prepared_b $open" "${zookeeper#*:} ${zookeeper#*:} prepared:0 prepared:0 open:0" "$what: one version everywhere, nothing open" ||
-			diag "before: $before"
-		if [ "$zookeeper" = zookeeper: ]; then
-			is "$triggers" '0 0' "$what: no triggers are left"
-		else
-			is "$verify" '' "$what: capture is as it should be"
-		fi
-	done < "$T/crash.$kind"
-done
-for kind in c d; do
-	is "$(awk -F'|' '{ split($4, w, " "); print w[1] == "zookeeper:" ? "without" : "with" }' "$T/crash.$kind" | sort -u | wc -l)" 2 \
-		"${name_of[$kind]}: early kills and late kills end differently"
-done
-is "$(sed -n 's/^\(\S*\) \(\S*\)|killed|.*/\2/p' "$T/crash.r" | sort -u)" "$(steps r | sort -u)" 'txn recover: each of its steps was killed on one path at least'
-
 # ---- signals
 
-A=$A_c B=$B_c
 document example "$A" "$B" > "$T/0"
-sql "$A" -c "drop schema if exists pgshovel_$CLUSTER cascade"
 interrupt() { # LABEL SIGNAL: RC, $STOP.out, $STOP.err
 	stop_at "$1" pgshovel --skip-kafka set create example "$T/0" || return
 	kill "-$2" "$ADMIN"
@@ -243,4 +133,70 @@ is "$?" 0 'a table that changes after the plan was made' || diag "$(cat "$STOP.e
 like "$(cat "$STOP.err")" 'database "d0": tables have changed .*planning again' 'is planned for again'
 like "$(sql "$A" -c "select columns from pgshovel_$CLUSTER.relation where current and table_name = 'accounts'")" '"late"' 'and captured as it is'
 is "$(pgshovel cluster verify 2>&1)$(pgshovel txn list)" '' 'nothing is left of the first attempt'
+
+# ---- what txn list says
+
+stop_at prepared:2 pgshovel --skip-kafka set upgrade "$T/0"
+kill -KILL "$ADMIN"
+wait "$ADMIN" 2>/dev/null
+ID=$(zktool --hosts "$ZOOKEEPER" list "/$CLUSTER/rollouts")
+sql "$B" -c "rollback prepared 'pgshovel:$CLUSTER:$ID:1'"
+run pgshovel txn list
+like "$OUT" "$ID  *upgrade  *example  *d0 \(prepared\), d1 \(nothing\)  *[0-9]+ s  *.* none  *roll back" 'a rollout that is open: databases, age, what recover would do'
+run pgshovel txn list --json
+like "$OUT" "\"id\":\"$ID\",.*\"databases\":\[\{\"name\":\"d0\",\"state\":\"prepared\"\},\{\"name\":\"d1\",\"state\":\"nothing\"\}\],\"at\":\"[^\"]*\",\"age_s\":[0-9]+,.*\"decision\":\"none\",\"recover\":\"roll back\"" 'the same as JSON'
+sql "$POSTGRES" -c "alter database $NAME_B allow_connections false"
+run pgshovel txn list
+like "$OUT" 'd0 \(prepared\), d1 \(away\) .* wait for a database' 'a database that is away'
+sql "$POSTGRES" -c "alter database $NAME_B allow_connections true"
+sql "$B" -c 'begin; create table nobodys (); prepare transaction '"'pgshovel:$CLUSTER:0123456789abcdef0123456789abcdef:0'"
+run pgshovel txn list
+like "$OUT" '0123456789abcdef0123456789abcdef  *unknown  *d1 \(prepared\)  *[0-9]+ s  *none  *roll back' 'a prepared transaction that no rollout knows'
+
+# ---- a supervisor ends what nobody does
+
+export PGSHOVEL_RECOVER_AFTER=1s
+zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
+mkfifo "$T/hold"
+zktool --hosts "$ZOOKEEPER" hold "/$CLUSTER/admin" 'host 1 an admin at work' < "$T/hold" > "$T/null" &
+exec {HOLD}> "$T/hold"
+lock_taken() {
+	! lock_gone
+}
+wait_for 30 lock_taken
+for host in one two; do
+	PGSHOVEL_HOST=$host pgshoveld_start "SUP_$host" --log-level debug
+done
+looked_on() { # at least three times each
+	[ "$(grep -c 'rollouts are open and an admin is at work' "$T/SUP_one.log")" -ge 3 ] && [ "$(grep -c 'rollouts are open and an admin is at work' "$T/SUP_two.log")" -ge 3 ]
+}
+ok 'supervisors see a rollout that is open and an admin at work' wait_for 90 looked_on
+is "$(cat "$T"/SUP_*.log | grep -c 'running "pgshovel txn recover"')" 0 'and let it work'
+exec {HOLD}>&-
+nothing_open() {
+	[ -z "$(zktool --hosts "$ZOOKEEPER" list "/$CLUSTER/rollouts")" ]
+}
+ok 'when the admin is gone one of them recovers' wait_for 90 nothing_open
+recovered_once() {
+	grep -q 'the rollouts that were left open are closed' "$T"/SUP_*.log
+}
+ok 'and says so' wait_for 60 recovered_once
+is "$(cat "$T"/SUP_*.log | grep -c 'running "pgshovel txn recover"')" 1 'one of the two, once'
+like "$(cat "$T"/SUP_*.log)" '1 rollout was left open and no admin is at work: running "pgshovel txn recover" \(pid [0-9]+\)' 'with what it found'
+is "$(count "$A" 'pg_prepared_xacts where database = current_database()') $(count "$B" 'pg_prepared_xacts where database = current_database()')" '0 0' 'nothing is prepared any more'
+stop_at prepared:1 pgshovel --skip-kafka set upgrade "$T/0"
+kill -KILL "$ADMIN"
+wait "$ADMIN" 2>/dev/null
+zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
+sql "$POSTGRES" -c "alter database $NAME_B allow_connections false" -c "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '$NAME_B'" > "$T/null"
+backs_off() {
+	grep -q 'could not recover the rollouts that were left open: "pgshovel txn recover" ended with exit status 75; trying again in [0-9]* s' "$T"/SUP_*.log
+}
+ok 'one that cannot be ended is tried again later' wait_for 90 backs_off
+sql "$POSTGRES" -c "alter database $NAME_B allow_connections true"
+kill -TERM "$SUP_one" "$SUP_two"
+for pid in "$SUP_one" "$SUP_two"; do
+	wait_for 60 line_gone "$pid"
+done
+ok 'by hand it ends at once' recovered
 tap_done

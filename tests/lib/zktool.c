@@ -3,6 +3,7 @@
  *    Puts nodes into ZooKeeper, looks at them and takes them out, for tests.
  *
  *    zktool --hosts LIST COMMAND:
+ *    dump PATH                      it and all below, a line each: path and the beginning of its data, newlines as blanks
  *    get PATH | list PATH | stat PATH | tree PATH | create PATH [DATA] | set PATH [DATA]
  *    remove PATH                    with everything below; no error when it is not there
  *    touch PATH                     the same data again (mzxid moves)
@@ -72,27 +73,44 @@ static int cmd_list(struct zk *zk, int argc, char **argv, struct pgs_err *err)
 	return 0;
 }
 
+enum walk { WALK_NAMES, WALK_DATA, WALK_REMOVE };
+
+static int print_data(struct zk *zk, const char *path, struct pgs_err *err)
+{
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf data = PGS_BUF_INIT(1024 * 1024);
+
+	if (zk_wait_get(zk, path, deadline(), &data, NULL, err) < 0)
+		return strcmp(err->code, "ZNONODE") == 0 ? 0 : -1;
+	(void)printf("%s ", path);
+	for (size_t i = 0; i < data.len && i < 300; i++)
+		(void)putchar(data.data[i] == '\n' ? ' ' : data.data[i]);
+	(void)putchar('\n');
+	return 0;
+}
+
 /* A node and all below it: removed, children first; else printed. What vanishes meanwhile is as good as removed. */
-static int walk(struct zk *zk, const char *path, bool remove, struct pgs_err *err)
+static int walk(struct zk *zk, const char *path, enum walk how, struct pgs_err *err)
 {
 	char **names = NULL;
 	size_t n = 0;
 	int rc = 0;
 
 	if (zk_wait_list(zk, path, deadline(), &names, &n, err) < 0)
-		return remove && strcmp(err->code, "ZNONODE") == 0 ? 0 : -1;
-	if (!remove)
+		return how == WALK_REMOVE && strcmp(err->code, "ZNONODE") == 0 ? 0 : -1;
+	if (how == WALK_NAMES)
 		(void)puts(path);
+	else if (how == WALK_DATA)
+		rc = print_data(zk, path, err);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		PGS_CLEANUP(pgs_freep) char *child = NULL;
 
 		if (asprintf(&child, "%s/%s", strcmp(path, "/") == 0 ? "" : path, names[i]) < 0)
 			rc = pgs_err_nomem(err);
 		else
-			rc = walk(zk, child, remove, err);
+			rc = walk(zk, child, how, err);
 	}
 	zk_names_free(names, n);
-	if (rc == 0 && remove)
+	if (rc == 0 && how == WALK_REMOVE)
 		rc = zk_wait_delete(zk, path, -1, deadline(), err);
 	return rc;
 }
@@ -100,7 +118,13 @@ static int walk(struct zk *zk, const char *path, bool remove, struct pgs_err *er
 static int cmd_tree(struct zk *zk, int argc, char **argv, struct pgs_err *err)
 {
 	(void)argc;
-	return walk(zk, argv[0], false, err);
+	return walk(zk, argv[0], WALK_NAMES, err);
+}
+
+static int cmd_dump(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	(void)argc;
+	return walk(zk, argv[0], WALK_DATA, err);
 }
 
 static int cmd_remove(struct zk *zk, int argc, char **argv, struct pgs_err *err)
@@ -108,7 +132,7 @@ static int cmd_remove(struct zk *zk, int argc, char **argv, struct pgs_err *err)
 	(void)argc;
 	if (strcmp(argv[0], "/") == 0)
 		return pgs_err_set(err, PGS_ERR_CONFIG, "USAGE", "not everything");
-	return walk(zk, argv[0], true, err);
+	return walk(zk, argv[0], WALK_REMOVE, err);
 }
 
 static int cmd_create(struct zk *zk, int argc, char **argv, struct pgs_err *err)
@@ -316,10 +340,11 @@ static const struct {
 	int (*run)(struct zk *zk, int argc, char **argv, struct pgs_err *err);
 	int min_args;
 } commands[] = {
-	{ "get", cmd_get, 1 },   { "stat", cmd_stat, 1 },     { "list", cmd_list, 1 },
-	{ "tree", cmd_tree, 1 }, { "remove", cmd_remove, 1 }, { "create", cmd_create, 1 },
-	{ "set", cmd_set, 1 },   { "touch", cmd_touch, 1 },   { "init", cmd_init, 1 },
-	{ "put", cmd_put, 4 },   { "multi", cmd_multi, 0 },   { "hold", cmd_hold, 1 },
+	{ "get", cmd_get, 1 },       { "stat", cmd_stat, 1 }, { "list", cmd_list, 1 },
+	{ "tree", cmd_tree, 1 },     { "dump", cmd_dump, 1 }, { "remove", cmd_remove, 1 },
+	{ "create", cmd_create, 1 }, { "set", cmd_set, 1 },   { "touch", cmd_touch, 1 },
+	{ "init", cmd_init, 1 },     { "put", cmd_put, 4 },   { "multi", cmd_multi, 0 },
+	{ "hold", cmd_hold, 1 },
 };
 
 static int run(int argc, char **argv, struct pgs_err *err)
