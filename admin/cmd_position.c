@@ -265,19 +265,6 @@ static void tell_accepted(const json_t *line)
 		       text_of(line, "database"));
 }
 
-/* The node is written as it is: whoever holds the set parked tries at once. */
-static int touch(struct admin *a, const char *set, struct pgs_err *reterr)
-{
-	struct zpath path = zpath_set(a->options.cluster, set);
-	PGS_CLEANUP(pgs_buf_done) struct pgs_buf data = PGS_BUF_INIT(ZK_NODE_MAX_BYTES);
-	struct zk_stat stat;
-
-	if (zk_wait_get(a->zk, path.text, admin_deadline(a), &data, &stat, reterr) < 0)
-		return -1;
-	return zk_wait_set(a->zk, path.text, data.data, data.len, stat.version, admin_deadline(a),
-			   NULL, reterr);
-}
-
 static int show(struct admin *a, const struct stored_set *set, const char *token,
 		void (*told)(const json_t *line), size_t *ret_refused, struct pgs_err *reterr)
 {
@@ -311,7 +298,7 @@ static int change(struct admin *a, const struct stored_set *set, const char *tok
 	if (admin_lock(a, "set position", reterr) < 0 ||
 	    ask(a, accept ? "position-accept" : (now ? "position-skip" : "position-reset"), set,
 		token, &output, reterr) < 0 ||
-	    touch(a, set->name, reterr) < 0)
+	    store_touch(a, set->name, reterr) < 0)
 		return -1;
 	return tell(a, &output, accept ? tell_accepted : (now ? tell_skip : tell_reset), &n_refused,
 		    reterr);

@@ -29,6 +29,8 @@ const char *cure_name(enum cure cure)
 		return "consumer";
 	case CURE_CLEAN:
 		return "clean";
+	case CURE_FIT:
+		return "fit";
 	case CURE_UPGRADE:
 		return "upgrade";
 	}
@@ -69,6 +71,43 @@ static int clean(struct session *s, uint64_t deadline_us, struct pgs_err *reterr
 	return 0;
 }
 
+/* Triggers of every table and leaf, then the functions: as in a rollout, but of the relations that there are. */
+static int fit(struct session *s, const char *set, uint64_t deadline_us, struct pgs_err *reterr)
+{
+	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
+	const char *schema = s->a->schema;
+	char sql[1024], what[256];
+
+	snprintf(sql, sizeof(sql),
+		 "select l.rel, case when l.rel = r.reloid and not r.all_columns then (select "
+		 "array_agg(c->>'name') from jsonb_array_elements(r.columns) c) end, r.mode, "
+		 "%s.relation_label(l.rel) from %s.relation r join pg_class k on k.oid = r.reloid "
+		 "cross join lateral (select r.reloid as rel union select x::oid from "
+		 "%s.capture_leaves(r.reloid) x) l where r.set_name = $1 and r.current order by "
+		 "l.rel",
+		 schema, schema, schema);
+	if (session_query(s, sql, 1, &set, &res, reterr) < 0)
+		return -1;
+	snprintf(sql, sizeof(sql), "select %s.capture_stub($1, $2::oid::regclass, $3::text[], $4)",
+		 schema);
+	for (int i = 0; i < PQntuples(res); i++) {
+		const char *const params[] = { set, PQgetvalue(res, i, 0),
+					       PQgetisnull(res, i, 1) ? NULL
+								      : PQgetvalue(res, i, 1),
+					       PQgetvalue(res, i, 2) };
+		snprintf(what, sizeof(what), "make the capture triggers of %s",
+			 PQgetvalue(res, i, 3));
+		if (session_patient(s, sql, 4, params, what, deadline_us, reterr) < 0)
+			return -1;
+	}
+	snprintf(
+		sql, sizeof(sql),
+		"select %s.capture_replace(r.set_name, r.id) from %s.relation r join pg_class k on "
+		"k.oid = r.reloid where r.set_name = $1 and r.current",
+		schema, schema);
+	return session_exec(s, sql, 1, &set, reterr);
+}
+
 static int cure_database(struct admin *a, const struct finding *finding, struct pgs_err *reterr)
 {
 	struct session s = { .a = a, .name = finding->database, .conninfo = finding->conninfo };
@@ -80,8 +119,11 @@ static int cure_database(struct admin *a, const struct finding *finding, struct 
 		r = add_consumer(&s, finding->set, reterr);
 	else if (r == 0 && finding->cure == CURE_CLEAN)
 		r = clean(&s, pgs_now_us() + a->options.wait_us, reterr);
+	else if (r == 0 && finding->cure == CURE_FIT)
+		r = fit(&s, finding->set, pgs_now_us() + a->options.wait_us, reterr);
 	session_close(&s);
-	return r;
+	/* A relay that has parked for it tries at once. */
+	return r < 0 ? -1 : store_touch(a, finding->set, reterr);
 }
 
 static int upgrade_set(struct admin *a, const char *set, struct pgs_err *reterr)
@@ -112,6 +154,7 @@ static int apply(struct admin *a, const struct finding *finding, struct pgs_err 
 	case CURE_INSTALL:
 	case CURE_CONSUMER:
 	case CURE_CLEAN:
+	case CURE_FIT:
 		return cure_database(a, finding, reterr);
 	case CURE_UPGRADE:
 		return upgrade_set(a, finding->set, reterr);

@@ -2,7 +2,7 @@
  * admin/store.c
  *    The sets of a cluster as ZooKeeper holds them.
  *
- * Reads only.
+ * Changes nothing in them.
  */
 #include "admin/store.h"
 
@@ -75,6 +75,18 @@ int store_list(struct admin *a, struct stored_set ***ret, size_t *ret_n, struct 
 	*ret = sets;
 	*ret_n = n;
 	return 0;
+}
+
+int store_touch(struct admin *a, const char *name, struct pgs_err *reterr)
+{
+	struct zpath path = zpath_set(a->options.cluster, name);
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf data = PGS_BUF_INIT(ZK_NODE_MAX_BYTES);
+	struct zk_stat stat;
+
+	if (zk_wait_get(a->zk, path.text, admin_deadline(a), &data, &stat, reterr) < 0)
+		return -1;
+	return zk_wait_set(a->zk, path.text, data.data, data.len, stat.version, admin_deadline(a),
+			   NULL, reterr);
 }
 
 void stored_set_free(struct stored_set *set)

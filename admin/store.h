@@ -2,7 +2,7 @@
  * admin/store.h
  *    The sets of a cluster as ZooKeeper holds them.
  *
- * Reads only; txn.c writes.
+ * Changes nothing in them; txn.c does.
  */
 #ifndef PGSHOVEL_ADMIN_STORE_H
 #define PGSHOVEL_ADMIN_STORE_H
@@ -27,6 +27,9 @@ int store_read(struct admin *a, const char *name, struct stored_set **ret,
 /* All of them, by name. */
 int store_list(struct admin *a, struct stored_set ***ret, size_t *ret_n,
 	       struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/* The node is written as it is: whoever holds the set parked tries at once. */
+int store_touch(struct admin *a, const char *name, struct pgs_err *reterr) PGS_MUST_CHECK;
 
 void stored_set_free(struct stored_set *set);
 void stored_set_freep(struct stored_set **set);

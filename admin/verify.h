@@ -18,6 +18,7 @@ enum cure {
 	CURE_INSTALL, /* the schema of this program's version once more */
 	CURE_CONSUMER, /* register the consumer at the oldest tick that is left */
 	CURE_CLEAN, /* drop what belongs to no set */
+	CURE_FIT, /* triggers and functions as the relations say, in this database alone */
 	CURE_UPGRADE, /* roll the document that ZooKeeper has out again */
 };
 

@@ -224,6 +224,17 @@ static int verify_queue(const struct verify_place *place, const char *queue, boo
 	return verify_ticker(place, queue, reterr);
 }
 
+/* Triggers and functions are made again on the spot; what has changed in a table takes a rollout, where that helps. */
+static enum cure capture_cure(const char *problem)
+{
+	if (!strstr(problem, "run pgshovel set upgrade"))
+		return CURE_NONE;
+	return strncmp(problem, "capture ", 8) == 0 ||
+			       strncmp(problem, "its capture function", 20) == 0
+		       ? CURE_FIT
+		       : CURE_UPGRADE;
+}
+
 /* What the relay asks once a minute. */
 static int verify_captures(const struct verify_place *place, struct pgs_err *reterr)
 {
@@ -241,8 +252,7 @@ static int verify_captures(const struct verify_place *place, struct pgs_err *ret
 		/* What concerns the set as a whole has been looked at already. */
 		if (PQgetisnull(res, i, 1))
 			continue;
-		finding_add(place->f, place, "capture",
-			    strstr(problem, "run pgshovel set upgrade") ? CURE_UPGRADE : CURE_NONE,
+		finding_add(place->f, place, "capture", capture_cure(problem),
 			    "table \"%s.%s\": %s", PQgetvalue(res, i, 0), PQgetvalue(res, i, 1),
 			    problem);
 	}

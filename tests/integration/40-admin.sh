@@ -409,6 +409,8 @@ nok 'no password in the output' grep -q hush "$STOP.out" "$STOP.err"
 server_stop pg-own "$T/servers"
 admin set upgrade "$T/one.pgshovel" --skip-kafka
 refused 75 'database "d1": could not connect.*--force' 'a database that cannot be reached is not left out'
+admin cluster verify
+like "$RC $OUT" '^75 example: d1: database "d1": could not connect' 'cluster verify: a database that is away'
 document example "$A" "$B" > "$T/try"
 admin set drop example --skip-kafka
 refused 75 'database "d1": could not connect' 'nor by drop'

@@ -51,6 +51,7 @@ change() {
 	is "$RC $(versions "$@")" '0 1' "$name: one version everywhere" || diag "$ERR"
 	run pgshovel set diff example "$T/next"
 	is "$RC $OUT" '0 ' "$name: no difference any more"
+	ticked "$@"
 	admin cluster verify
 	is "$RC $OUT" '0 ' "$name: all is well"
 }
@@ -160,6 +161,7 @@ TABLES="{ name = \"$long\"; columns = [ \"id\", \"${long%x}y\" ]; key = [ \"id\"
 	{ name = \"case\"; key = [ \"a\" ]; }, { name = \"Case\"; columns = [ \"a\", \"A\" ]; }" document "$NAME" "$C" > "$T/names"
 admin set create "$NAME" "$T/names" --skip-kafka
 is "$RC" 0 'names at their limits' || diag "$ERR"
+ticked "$C"
 admin cluster verify
 is "$RC $OUT" '0 ' 'and all is well'
 pgshovel set inspect "$NAME" 2> "$T/null" | pgshovel set diff "$NAME" - > "$T/out" 2>&1

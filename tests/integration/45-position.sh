@@ -100,6 +100,9 @@ run pgshovel set position shop --reset
 like "$RC $ERR" '^78 .*--yes' 'a reset without --yes changes nothing'
 like "$OUT" 'come twice' 'but says what it would do'
 is "$(sent 200)" 0 'and nothing flows'
+run pgshovel set position shop --reset --yes --dry-run
+like "$RC $OUT" '^0 .*reset from queue: all [1-9][0-9]* events' 'a dry run says what it would do'
+is "$(sql "$DB" -c "select prev_nonce is not null or nonce is not null from pgshovel_$CLUSTER.hint")" t 'and changes nothing'
 run pgshovel set position shop --reset --yes
 is "$RC" 0 'reset' || diag "$ERR"
 like "$OUT" 'reset from queue: all [1-9][0-9]* events' 'reset: says what comes twice'

@@ -91,6 +91,10 @@ ok 'after a kill rows flow' load_delivered "$DB" "$P" 60
 is "$(sql "$DB" -c "select count(*), count(distinct ev_id) from pgshovel_$CLUSTER.quarantine")" '3|3' 'each event is kept once'
 
 # ---- discard and retry
+run pgshovel event discard shop 1 --dry-run
+is "$RC $OUT" '0 event 1 of set "shop" would be marked as never to be sent' 'discard --dry-run'
+run pgshovel event retry shop 1 --dry-run
+is "$RC $OUT" '0 event 1 of set "shop" would be put into the queue again' 'retry --dry-run'
 run pgshovel event discard shop 1
 is "$RC" 0 'discard' || diag "$ERR"
 run pgshovel event discard shop 1

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=400
+# test: limit=600
 # tests/integration/47-verify.sh: cluster verify and --repair: every finding and every cure, on databases of one server, without Kafka.
 # Databases that are given up with --force are written down and forgotten with "node forget".
 set -u
@@ -28,12 +28,14 @@ verify() { # OPTION…
 
 # well NAME: nothing differs, and rows are captured
 well() {
+	ticked "$A"
 	verify
 	is "$RC $OUT$ERR" '0 ' "$1: all is well"
 }
 
 # found STATUS REGEX NAME: cluster verify finds it, ends so, and changes nothing
 found() {
+	ticked "$A"
 	verify
 	is "$RC" "$1" "$3: exit status $1" || diag "$OUT$ERR"
 	like "$OUT" "$2" "$3: found"
@@ -83,7 +85,7 @@ trigger=$(sql "$A" -c "select tgname from pg_trigger where tgrelid = 'accounts':
 sql "$A" -c "alter table accounts disable trigger \"$trigger\""
 verify --json
 is "$(sql "$A" -v j="$OUT" <<< "select :'j'::json->0->>'set', :'j'::json->0->>'database', :'j'::json->0->>'kind', :'j'::json->0->>'repair', json_array_length(:'j')")" \
-	'example|d0|capture|upgrade|1' 'a finding as JSON'
+	'example|d0|capture|fit|1' 'a finding as JSON'
 cured 'example: d0: table "public.accounts": capture is disabled' 'a disabled trigger'
 sql "$A" -c "drop trigger \"$trigger\" on accounts"
 cured 'capture is missing' 'a dropped trigger'
@@ -194,10 +196,10 @@ back() {
 }
 away "$B"
 sql "$A" -c "alter table accounts disable trigger \"$trigger\""
-found 75 'd1: database "d1".*not currently accepting connections' 'a database that is away'
+found 78 'd1: database "d1".*not currently accepting connections' 'a database that lets nobody in'
 verify --repair
-like "$RC $OUT" '^75 .*d1: database' 'is no reason for --repair to end with 0'
-sql "$A" -c "alter table accounts enable trigger \"$trigger\""
+like "$RC $OUT" '^78 repaired: .*d0: .*is disabled.*d1: database' 'is no reason not to cure the others, but one for --repair to end with 0'
+is "$(sql "$A" -c "select tgenabled from pg_trigger where tgname = '$trigger' and tgrelid = 'accounts'::regclass")" O 'the trigger is on again'
 sed '/"d1"/d; s/},$/}/' "$T/set" > "$T/one"
 admin set upgrade example "$T/one" --skip-kafka
 like "$RC $ERR" '^7[58] .*--force leaves it out' 'an upgrade that takes it out wants --force'

@@ -11,6 +11,7 @@
 #   left CONNINFO               what is left of pgshovel in a database: triggers, functions of sets, queues, sets, prepared transactions
 #   stop_at LABEL[:N] COMMAND…  in the background until it stops itself there; ADMIN is its pid; 1 when it ended before
 #   recovered                   txn recover, again while the lock of a dead admin stands
+#   ticked CONNINFO…            a tick in each database, where one is due: a server of one test alone has no ticker
 #   golden FILE TEXT NAME       the text is that of tests/golden/FILE, what differs from run to run put aside; "make golden" writes the
 #                               files anew (PGSHOVEL_TEST_UPDATE=1)
 #   state CONNINFO…             one line: version in ZooKeeper and in each database, open rollouts, prepared transactions
@@ -107,6 +108,13 @@ state() { # CONNINFO…
 		printf ' prepared:%s' "$(count "$conninfo" 'pg_prepared_xacts where database = current_database()')"
 	done
 	printf ' open:%s\n' "$(pgshovel txn list | wc -l)"
+}
+
+ticked() { # CONNINFO…
+	local conninfo
+	for conninfo; do
+		sql "$conninfo" -c 'select pgq.ticker()' > "$T/ticked" 2>&1 || diag "$(cat "$T/ticked")"
+	done
 }
 
 golden() { # FILE TEXT NAME
