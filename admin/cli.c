@@ -416,6 +416,7 @@ void cli_help(const struct cli_choice *choice, FILE *out)
 		fprintf(out, "  %-19s %s\n", name, cli_commands[i].summary);
 	}
 	help_general(out);
-	fprintf(out, "\nExit status: 0 done, 1 there is a difference, 64 wrong usage, 70 a bug, 75 try again, 78 change "
+	fprintf(out, "\nExit status: 0 done, 1 there is a difference, 64 wrong usage, 70 a bug, 75 "
+		     "try again, 78 change "
 		     "something first.\n");
 }

@@ -22,7 +22,8 @@ static const char before[] =
 	" { name = \"public.\\\"Odd.Name\\\"\"; } );\n"
 	"topics = { prefix = \"p.{database}\"; };\n"
 	"format = { decimal = \"string\"; };\n"
-	"kafka = [ \"bootstrap.servers=h:9\", \"linger.ms=5\", \"compression.type=lz4\", \"batch.size=9999\" ];\n";
+	"kafka = [ \"bootstrap.servers=h:9\", \"linger.ms=5\", \"compression.type=lz4\", "
+	"\"batch.size=9999\" ];\n";
 
 static const char after[] =
 	"databases = ( { name = \"moved\"; conninfo = \"host=new dbname=m\"; },"
@@ -35,7 +36,8 @@ static const char after[] =
 	"topics = { prefix = \"q.{database}\"; replication = 2; };\n"
 	"format = { decimal = \"precise\"; transactions = true; };\n"
 	"relay = { batch_bytes = \"32MB\"; poll = \"1s\"; };\n"
-	"kafka = [ \"compression.type=zstd\", \"bootstrap.servers=h:9\", \"linger.ms=5\", \"client.id=x\" ];\n";
+	"kafka = [ \"compression.type=zstd\", \"bootstrap.servers=h:9\", \"linger.ms=5\", "
+	"\"client.id=x\" ];\n";
 
 static struct setdoc *parse(const char *text)
 {
