@@ -118,11 +118,14 @@ void reader_free(struct reader *reader)
 static bool is_wanted(const struct reader *reader, const char *topic, enum reader_which which)
 {
 	size_t len = strlen(reader->prefix);
+	const char *suffix;
 	bool truncates;
 
 	if (strncmp(topic, reader->prefix, len) != 0 || topic[len] != '.')
 		return false;
-	truncates = strcmp(topic + len, ".truncate") == 0;
+	/* a prefix may stand for the topics of several databases */
+	suffix = strrchr(topic, '.');
+	truncates = suffix && strcmp(suffix, ".truncate") == 0;
 	return which == READER_ALL || truncates == (which == READER_TRUNCATES);
 }
 
