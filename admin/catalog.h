@@ -41,6 +41,7 @@ struct catalog_table {
 	char kind; /* relkind */
 	char persistence;
 	bool is_partition;
+	bool may_use; /* the role may use the schema */
 	bool may_trigger; /* the role may make triggers on it and on every leaf */
 	const char *foreign_or_unlogged_leaf; /* label, NULL: none */
 	struct catalog_column *columns;

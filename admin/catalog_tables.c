@@ -85,7 +85,7 @@ static int read_classes(struct session *s, struct catalog *c, const char *const 
 	if (session_query(s,
 			  "select x.ord, c.oid, format('%I.%I', n.nspname, c.relname), c.relkind, "
 			  "c.relpersistence, c.relispartition, has_table_privilege(c.oid, "
-			  "'TRIGGER') " NAMED,
+			  "'TRIGGER'), has_schema_privilege(n.oid, 'USAGE') " NAMED,
 			  2, params, &res, reterr) < 0)
 		return -1;
 	for (int i = 0; i < PQntuples(res); i++) {
@@ -98,6 +98,7 @@ static int read_classes(struct session *s, struct catalog *c, const char *const 
 		t->persistence = PQgetvalue(res, i, 4)[0];
 		t->is_partition = PQgetvalue(res, i, 5)[0] == 't';
 		t->may_trigger = PQgetvalue(res, i, 6)[0] == 't';
+		t->may_use = PQgetvalue(res, i, 7)[0] == 't';
 	}
 	return 0;
 }

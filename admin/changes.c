@@ -49,7 +49,7 @@ static void report(const struct session *s, const PGresult *res)
 		fprintf(stderr, "database \"%s\": and %d more changes\n", s->name, n - MAX_LINES);
 }
 
-void changes_report(struct admin *a, const struct stored_set *set)
+void changes_report(struct admin *a, const struct stored_set *set, bool say_away)
 {
 	for (size_t i = 0; i < set->doc->n_databases; i++) {
 		struct session s = { .a = a,
@@ -57,9 +57,10 @@ void changes_report(struct admin *a, const struct stored_set *set)
 				     .conninfo = set->doc->databases[i].conninfo };
 		PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
 		struct pgs_err err = { 0 };
-		if (ask(&s, set, &res, &err) < 0)
+		int r = ask(&s, set, &res, &err);
+		if (r < 0 && say_away)
 			fprintf(stderr, "could not ask what has changed: %s\n", err.msg);
-		else if (res)
+		else if (r == 0 && res)
 			report(&s, res);
 		session_close(&s);
 	}

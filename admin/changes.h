@@ -9,8 +9,8 @@
 
 /*
  * Ask each database of the set and say on stderr, one line each, what DDL changed there and capture followed, and
- * what it could not follow. A database that cannot be asked is a line too: this never fails. Waits for connections.
+ * what it could not follow. A database that cannot be asked is a line too, with say_away: this never fails. Waits for connections.
  */
-void changes_report(struct admin *a, const struct stored_set *set);
+void changes_report(struct admin *a, const struct stored_set *set, bool say_away);
 
 #endif

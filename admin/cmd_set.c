@@ -205,7 +205,7 @@ int cmd_set_upgrade(struct admin *a, char **arguments, int n, struct pgs_err *re
 	struct rollout r = {
 		.a = a, .kind = PLAN_UPGRADE, .set = set.name, .stored = stored, .doc = doc
 	};
-	changes_report(a, stored);
+	changes_report(a, stored, false); /* who is away is said by the rollout */
 	if (rollout_run(&r, reterr) < 0)
 		return pgs_err_prefix(reterr, "could not upgrade set \"%s\"", set.name);
 	if (r.unchanged)

@@ -115,6 +115,6 @@ int cmd_set_inspect(struct admin *a, char **arguments, int n, struct pgs_err *re
 	fputs(set->text, stdout);
 	fflush(stdout); /* the document is there even while a database keeps us waiting */
 	fprintf(stderr, "version: %.*s\n", SETDOC_SHOWN_HEX, set->version);
-	changes_report(a, set);
+	changes_report(a, set, true);
 	return 0;
 }

@@ -244,6 +244,11 @@ static int check_table(const struct setdoc *doc, const struct setdoc_table *tabl
 				    "is unlogged, temporary or has such or a foreign partition; a "
 				    "crash would empty it unseen",
 				    reterr);
+	if (!t->may_use)
+		return refuse_table(doc, table, db,
+				    "is in a schema that this role may not use; run GRANT USAGE ON "
+				    "SCHEMA",
+				    reterr);
 	if (!t->may_trigger)
 		return refuse_table(doc, table, db,
 				    "gives this role no TRIGGER privilege; run GRANT TRIGGER on it "

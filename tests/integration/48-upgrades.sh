@@ -55,6 +55,9 @@ document() { # I: a version of its own for each I
 ok 'cluster initialize' pgshovel cluster initialize
 document 0 > "$T/0.pgshovel"
 run pgshovel set create shop "$T/0.pgshovel"
+like "$RC $ERR" '^78 .*"marks.mark" is in a schema that this role may not use; run GRANT USAGE ON SCHEMA' 'a schema that the role may not use'
+sql "$DB" -c "grant usage on schema marks to $ROLE"
+run pgshovel set create shop "$T/0.pgshovel"
 is "$RC" 0 'set create by a role with only its grants' || diag "$ERR"
 versions=("$OUT")
 failed=''

@@ -62,6 +62,7 @@ static void world_make(struct world *w)
 						       .label = w->leaves[i].label,
 						       .kind = 'r',
 						       .persistence = 'p',
+						       .may_use = true,
 						       .may_trigger = true,
 						       .columns = w->columns,
 						       .n_columns = 3,
@@ -349,6 +350,7 @@ START_TEST(tables_that_will_not_do)
 	SPOIL(tables[0].persistence = 'u', "unlogged");
 	SPOIL(tables[0].foreign_or_unlogged_leaf = "x", "unlogged");
 	SPOIL(tables[0].may_trigger = false, "TRIGGER");
+	SPOIL(tables[0].may_use = false, "USAGE ON SCHEMA");
 	SPOIL(tables[0].n_columns = 1, "no column \"x\"");
 	SPOIL(columns[0].not_null = false, "may have null in key column \"id\"");
 	SPOIL(index.immediate = false, "deferrable");
