@@ -158,12 +158,30 @@ static void note_refusal(struct sink_refusal *refusal, int64_t event_id)
  * Failures are noted; deliveries are confirmed by the commit. They are reported all the same: a report is what
  * wakes a flush, and so a commit, which otherwise looks only every 10 ms.
  */
+/* The only sign of a topic that was deleted and made again while a handle writes to it. */
+static void watch_offset(struct kafka_sink *k, const rd_kafka_message_t *message)
+{
+	struct kafka_last *last = rd_kafka_topic_opaque(message->rkt);
+	if (!last || message->partition >= last->n || message->offset < 0)
+		return;
+	int64_t *offset = &last->offset[message->partition];
+	if (message->offset <= *offset && !*k->anew_text)
+		(void)snprintf(
+			k->anew_text, sizeof(k->anew_text),
+			"topic \"%.200s\" [%d] took a record at offset %lld after one at %lld",
+			rd_kafka_topic_name(message->rkt), (int)message->partition,
+			(long long)message->offset, (long long)*offset);
+	*offset = message->offset;
+}
+
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
 	struct kafka_sink *k = opaque;
 	(void)rk;
-	if (!message->err)
+	if (!message->err) {
+		watch_offset(k, message);
 		return;
+	}
 	k->delivery_failures++;
 	if (message->_private && kafka_code_is_of_record(message->err))
 		note_refusal(&k->sink.refusal, (int64_t)(intptr_t)message->_private);
@@ -182,7 +200,7 @@ static int finish_producer(struct kafka_sink *k, rd_kafka_conf_t *conf, struct p
 {
 	const struct property settings[] = {
 		{ "enable.idempotence", "true" },
-		/* For query_watermark_offsets: the end of the log, open transactions included. */
+		/* For questions about ends: those of the log, open transactions included. */
 		{ "isolation.level", "read_uncommitted" },
 	};
 	if (set_all(conf, settings, PGS_ARRAY_LEN(settings), reterr))
@@ -250,6 +268,10 @@ static int fill(struct kafka_sink *k, enum kafka_role role, rd_kafka_conf_t *con
 		return finish_producer(k, conf, reterr);
 	case KAFKA_READER:
 		return set_all(conf, reader_settings, PGS_ARRAY_LEN(reader_settings), reterr);
+	case KAFKA_READER_ALL:
+		if (set_all(conf, reader_settings, PGS_ARRAY_LEN(reader_settings), reterr))
+			return -1;
+		return set_property(conf, "isolation.level", "read_uncommitted", reterr);
 	}
 	return 0;
 }
@@ -273,8 +295,9 @@ int kafka_handle_new(struct kafka_sink *k, enum kafka_role role, rd_kafka_t **re
 	char why[512];
 	if (kafka_conf_new(k, role, &conf, reterr))
 		return -1;
-	rd_kafka_t *rk = rd_kafka_new(role == KAFKA_READER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER,
-				      conf, why, sizeof(why));
+	const bool reader = role == KAFKA_READER || role == KAFKA_READER_ALL;
+	rd_kafka_t *rk = rd_kafka_new(reader ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why,
+				      sizeof(why));
 	if (!rk) {
 		rd_kafka_conf_destroy(conf);
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",

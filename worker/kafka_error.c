@@ -93,3 +93,14 @@ int kafka_check_auth(struct kafka_sink *k, struct pgs_err *reterr)
 	return pgs_err_set(reterr, PGS_ERR_CONFIG, rd_kafka_err2name(k->auth_error),
 			   "kafka refuses the connection: %s%s", k->auth_text, hint);
 }
+
+int kafka_check_anew(struct kafka_sink *k, struct pgs_err *reterr)
+{
+	return *k->anew_text
+		       ? pgs_err_set(
+				 reterr, PGS_ERR_CONFIG, "",
+				 "%s: it was deleted and made again, what it held is gone; see "
+				 "what consumers need, then send SIGHUP to the supervisor to go on",
+				 k->anew_text)
+		       : 0;
+}

@@ -15,9 +15,16 @@
 
 enum { KAFKA_MAX_TOPICS = 16384 };
 
+/* The topic's opaque: offsets only grow while a topic is the same. */
+struct kafka_last {
+	int n;
+	int64_t offset[]; /* of the last record delivered to each partition; -1: none yet */
+};
+
 struct kafka_topic {
 	char *name;
 	rd_kafka_topic_t *rkt;
+	struct kafka_last *last;
 };
 
 struct kafka_sink {
@@ -45,6 +52,7 @@ struct kafka_sink {
 	rd_kafka_resp_err_t delivery_error; /* the first failed delivery */
 	uint64_t delivery_failures;
 	char delivery_text[200];
+	char anew_text[320]; /* a topic was made anew behind our back; "": none */
 	pthread_mutex_t log_lock;
 	struct pgs_log_limit log_limit;
 };
@@ -52,7 +60,8 @@ struct kafka_sink {
 enum kafka_role {
 	KAFKA_PROBE, /* any producer: metadata and nothing else */
 	KAFKA_PRODUCER, /* the one that takes over */
-	KAFKA_READER, /* a consumer of the positions topic */
+	KAFKA_READER, /* a consumer of what is committed */
+	KAFKA_READER_ALL, /* a consumer of everything */
 };
 
 /* kafka_conf.c: our settings, the set's properties, the credential file; and the callbacks. */
@@ -67,6 +76,8 @@ int kafka_fail_error(struct kafka_sink *k, rd_kafka_error_t *error, const char *
 		     struct pgs_err *reterr);
 /* Refused authentication or TLS, when there was any; 0: none. */
 int kafka_check_auth(struct kafka_sink *k, struct pgs_err *reterr) PGS_MUST_CHECK;
+/* A topic that was deleted and made again while we wrote to it, when there is one; 0: none. */
+int kafka_check_anew(struct kafka_sink *k, struct pgs_err *reterr) PGS_MUST_CHECK;
 bool kafka_code_is_permanent(rd_kafka_resp_err_t code);
 /* The fault is in a record, not in the topic or in our rights: without it the others are taken. */
 bool kafka_code_is_of_record(rd_kafka_resp_err_t code);
@@ -80,6 +91,10 @@ int kafka_topics_ensure(struct kafka_sink *k, const char *const *names, size_t n
 /* Those that exist have the right shape; missing ones are no error. */
 int kafka_topics_check(struct kafka_sink *k, const char *const *names, size_t n,
 		       struct pgs_err *reterr) PGS_MUST_CHECK;
+/* Every partition of those that exist, and of the positions topic; the caller's to destroy. */
+int kafka_topics_partitions(struct kafka_sink *k, const char *const *names, size_t n,
+			    rd_kafka_topic_partition_list_t **ret,
+			    struct pgs_err *reterr) PGS_MUST_CHECK;
 /* The positions topic is one compacted partition. Missing: made with may_create, else no error. */
 int kafka_positions_ensure(struct kafka_sink *k, bool may_create,
 			   struct pgs_err *reterr) PGS_MUST_CHECK;
@@ -87,11 +102,26 @@ int kafka_positions_ensure(struct kafka_sink *k, bool may_create,
 /* kafka_forget.c. False with *rc -1: could not ask. */
 bool kafka_positions_exist(struct kafka_sink *k, int *rc, struct pgs_err *reterr);
 
+/* kafka_offsets.c: offsets of time `when` (RD_KAFKA_OFFSET_END …) as rk sees them, into the list. */
+int kafka_offsets(struct kafka_sink *k, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list,
+		  int64_t when, struct pgs_err *reterr) PGS_MUST_CHECK;
+/* Each record in [from, ends) of several partitions; i is the index in both lists. Spoils `ends`. */
+typedef void kafka_scan_fn(void *ctx, int i, const rd_kafka_message_t *message);
+int kafka_scan(struct kafka_sink *k, rd_kafka_t *consumer,
+	       const rd_kafka_topic_partition_list_t *from, rd_kafka_topic_partition_list_t *ends,
+	       kafka_scan_fn *each, void *ctx, struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/* kafka_hanging.c: after init_transactions(). May replace the handle. */
+int kafka_hanging_end(struct kafka_sink *k, const char *const *names, size_t n, const char *key,
+		      size_t key_len, struct pgs_err *reterr) PGS_MUST_CHECK;
+
 /* kafka_position.c: every record of the positions topic from some place on; the newest of a key wins. */
 typedef int kafka_record_fn(void *ctx, const char *key, size_t key_len, const char *value,
 			    size_t value_len, struct pgs_err *reterr);
 int kafka_position_read(struct kafka_sink *k, const char *key, size_t key_len,
 			struct pgs_buf *ret_value, struct pgs_err *reterr) PGS_MUST_CHECK;
+int kafka_reader_new(struct kafka_sink *k, rd_kafka_t **ret, struct pgs_err *reterr) PGS_MUST_CHECK;
+void kafka_reader_end(rd_kafka_t *consumer);
 int kafka_position_scan(struct kafka_sink *k, kafka_record_fn *record, void *ctx,
 			struct pgs_err *reterr) PGS_MUST_CHECK;
 

@@ -2,7 +2,7 @@
  * worker/kafka_position.c
  *    Reads positions back: a temporary read_committed consumer at the tail of the positions topic.
  *
- * The end is what query_watermark_offsets says with read_uncommitted: a read_committed consumer by itself
+ * The end is what a handle with read_uncommitted is told: a read_committed consumer by itself
  * would stop in front of an open transaction and miss what that one is about to commit.
  */
 #include <string.h>
@@ -15,7 +15,6 @@ enum {
 	TAIL_RECORDS = 16,
 	TAIL_GROWTH = 16,
 	POLL_MS = 100,
-	WATERMARK_TIMEOUT_MS = 10000,
 	READ_TIMEOUT_US =
 		90 * 1000 * 1000, /* longer than another source's transaction may be open */
 };
@@ -64,7 +63,7 @@ static int consume(struct kafka_sink *k, rd_kafka_t *consumer, int64_t from, int
 	}
 }
 
-static int with_reader(struct kafka_sink *k, rd_kafka_t **ret, struct pgs_err *reterr)
+int kafka_reader_new(struct kafka_sink *k, rd_kafka_t **ret, struct pgs_err *reterr)
 {
 	if (kafka_handle_new(k, KAFKA_READER, ret, reterr))
 		return -1;
@@ -72,7 +71,7 @@ static int with_reader(struct kafka_sink *k, rd_kafka_t **ret, struct pgs_err *r
 	return 0;
 }
 
-static void end_reader(rd_kafka_t *consumer)
+void kafka_reader_end(rd_kafka_t *consumer)
 {
 	(void)rd_kafka_consumer_close(consumer); /* no group: nothing can be left behind */
 	rd_kafka_destroy(consumer);
@@ -80,12 +79,15 @@ static void end_reader(rd_kafka_t *consumer)
 
 static int watermarks(struct kafka_sink *k, int64_t *low, int64_t *high, struct pgs_err *reterr)
 {
-	const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-		k->rk, k->positions, 0, low, high, WATERMARK_TIMEOUT_MS);
-	(void)rd_kafka_poll(k->rk, 0);
-	return code ? kafka_fail(k, code, "could not find the end of the positions topic", NULL,
-				 reterr)
-		    : 0;
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_add(list, k->positions, 0);
+	int rc = kafka_offsets(k, k->rk, list, RD_KAFKA_OFFSET_BEGINNING, reterr);
+	*low = list->elems[0].offset;
+	if (!rc)
+		rc = kafka_offsets(k, k->rk, list, RD_KAFKA_OFFSET_END, reterr);
+	*high = list->elems[0].offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return rc;
 }
 
 struct wanted {
@@ -120,7 +122,7 @@ int kafka_position_read(struct kafka_sink *k, const char *key, size_t key_len,
 		return -1;
 	if (low >= high)
 		return 0;
-	if (with_reader(k, &consumer, reterr))
+	if (kafka_reader_new(k, &consumer, reterr))
 		return -1;
 	int rc = 0;
 	for (int64_t back = TAIL_RECORDS; !w.seen; back *= TAIL_GROWTH) {
@@ -129,7 +131,7 @@ int kafka_position_read(struct kafka_sink *k, const char *key, size_t key_len,
 		if (rc || from == low)
 			break;
 	}
-	end_reader(consumer);
+	kafka_reader_end(consumer);
 	return rc;
 }
 
@@ -143,9 +145,9 @@ int kafka_position_scan(struct kafka_sink *k, kafka_record_fn *record, void *ctx
 		return -1;
 	if (low >= high)
 		return 0;
-	if (with_reader(k, &consumer, reterr))
+	if (kafka_reader_new(k, &consumer, reterr))
 		return -1;
 	const int rc = consume(k, consumer, low, high, record, ctx, reterr);
-	end_reader(consumer);
+	kafka_reader_end(consumer);
 	return rc;
 }

@@ -53,6 +53,28 @@ static int grow(struct kafka_sink *k, struct pgs_err *reterr)
 	return 0;
 }
 
+static int open_topic(struct kafka_sink *k, struct kafka_topic *slot, const char *name,
+		      struct pgs_err *reterr)
+{
+	const int n = k->config.assignment->partitions;
+	PGS_CLEANUP(pgs_freep)
+	struct kafka_last *last = calloc(1, sizeof(*last) + (size_t)n * sizeof(last->offset[0]));
+	if (!last)
+		return pgs_err_nomem(reterr);
+	last->n = n;
+	for (int i = 0; i < n; i++)
+		last->offset[i] = -1;
+	rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(k->rk);
+	rd_kafka_topic_conf_set_opaque(conf, last);
+	slot->rkt = rd_kafka_topic_new(k->rk, name, conf);
+	if (!slot->rkt) {
+		rd_kafka_topic_conf_destroy(conf);
+		return kafka_fail(k, rd_kafka_last_error(), "cannot use the topic", NULL, reterr);
+	}
+	slot->last = PGS_STEAL(last);
+	return 0;
+}
+
 int kafka_topic(struct kafka_sink *k, const char *name, rd_kafka_topic_t **ret,
 		struct pgs_err *reterr)
 {
@@ -66,10 +88,8 @@ int kafka_topic(struct kafka_sink *k, const char *name, rd_kafka_topic_t **ret,
 		PGS_CLEANUP(pgs_freep) char *copy = strdup(name);
 		if (!copy)
 			return pgs_err_nomem(reterr);
-		slot->rkt = rd_kafka_topic_new(k->rk, name, NULL);
-		if (!slot->rkt)
-			return kafka_fail(k, rd_kafka_last_error(), "cannot use the topic", NULL,
-					  reterr);
+		if (open_topic(k, slot, name, reterr))
+			return -1;
 		slot->name = PGS_STEAL(copy);
 		k->n_topics++;
 	}
@@ -83,6 +103,7 @@ void kafka_topics_done(struct kafka_sink *k)
 		if (!k->topics[i].name)
 			continue;
 		rd_kafka_topic_destroy(k->topics[i].rkt);
+		free(k->topics[i].last);
 		free(k->topics[i].name);
 	}
 	free(k->topics);
@@ -296,6 +317,25 @@ int kafka_topics_check(struct kafka_sink *k, const char *const *names, size_t n,
 	}
 	rd_kafka_metadata_destroy(md);
 	return rc;
+}
+
+int kafka_topics_partitions(struct kafka_sink *k, const char *const *names, size_t n,
+			    rd_kafka_topic_partition_list_t **ret, struct pgs_err *reterr)
+{
+	const struct rd_kafka_metadata *md = NULL;
+	if (metadata(k, &md, reterr))
+		return -1;
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n + 1);
+	for (size_t i = 0; i <= n; i++) {
+		const char *name = i < n ? names[i] : k->positions;
+		const rd_kafka_metadata_topic_t *topic = find_topic(md, name);
+		if (topic && !topic->err)
+			rd_kafka_topic_partition_list_add_range(list, name, 0,
+								topic->partition_cnt - 1);
+	}
+	rd_kafka_metadata_destroy(md);
+	*ret = list;
+	return 0;
 }
 
 static int check_policy(struct kafka_sink *k, rd_kafka_event_t *event, struct pgs_err *reterr)

@@ -13,6 +13,7 @@
 #include "worker/relay.h"
 #include "worker/sink_kafka.h"
 #include "worker/steps.h"
+#include "worker/wait.h"
 
 static bool writes_kafka(const struct relay *r)
 {
@@ -32,6 +33,9 @@ static int read_position(struct relay *r, struct position *pos, bool *found, str
 		return -1;
 	if (!r->config.owned)
 		return 0;
+	/* Who took over since then has ended this session: a position of theirs is no rewind. */
+	if (source_check(s, reterr))
+		return -1;
 	enum position_verdict verdict = POSITION_REWIND;
 	if (source_judge(s, *found ? pos : NULL, &verdict, &why, reterr))
 		return -1;
@@ -60,18 +64,31 @@ static int new_nonce(struct relay *r, const struct position *pos, struct pgs_err
 }
 
 /* Every topic that this version of the set writes from this database. */
-static int ensure_topics(struct relay *r, bool may_create, struct pgs_err *reterr)
+struct topics {
+	struct setdoc_topic *all;
+	size_t n_all;
+	const char **names; /* lent by `all` */
+	size_t n;
+};
+
+static void topics_done(struct topics *t)
+{
+	free(t->names);
+	setdoc_topics_free(t->all, t->n_all);
+}
+
+static int topics_init(struct topics *t, const struct relay *r, struct pgs_err *reterr)
 {
 	const struct setdoc *doc = r->config.doc;
-	struct setdoc_topic *topics = NULL;
-	size_t n = 0;
-	size_t n_names = 0;
-	if (setdoc_topics(doc, r->config.assignment->set, &topics, &n, reterr))
+	*t = (struct topics){ .n = 0 };
+	if (setdoc_topics(doc, r->config.assignment->set, &t->all, &t->n_all, reterr))
 		return -1;
-	const char **names = calloc(n + 1, sizeof(*names));
-	for (size_t i = 0; names && i < n; i++) {
-		bool written = topics[i].database == r->config.db;
-		switch (topics[i].kind) {
+	t->names = calloc(t->n_all + 1, sizeof(*t->names));
+	if (!t->names)
+		return pgs_err_nomem(reterr);
+	for (size_t i = 0; i < t->n_all; i++) {
+		bool written = t->all[i].database == r->config.db;
+		switch (t->all[i].kind) {
 		case SETDOC_TOPIC_TABLE:
 		case SETDOC_TOPIC_SINGLE:
 		case SETDOC_TOPIC_TRUNCATE:
@@ -84,14 +101,9 @@ static int ensure_topics(struct relay *r, bool may_create, struct pgs_err *reter
 			break;
 		}
 		if (written)
-			names[n_names++] = topics[i].name;
+			t->names[t->n++] = t->all[i].name;
 	}
-	const int rc =
-		names ? r->sink->ops->ensure_topics(r->sink, names, n_names, may_create, reterr)
-		      : pgs_err_nomem(reterr);
-	free(names);
-	setdoc_topics_free(topics, n);
-	return rc;
+	return 0;
 }
 
 /* Where reading begins: the position, or what the caller or the set says. */
@@ -126,27 +138,57 @@ static int make_parts(struct relay *r, struct position *pos, struct pgs_err *ret
 		       : 0;
 }
 
-/* The end of START that reads and judges; `pos` is the caller's to free. */
-static int take_over(struct relay *r, struct position *pos, bool *found, struct pgs_err *reterr)
+/* Fence, then read and judge; `pos` is the caller's to free. */
+static int fence_and_read(struct relay *r, const struct topics *topics, struct position *pos,
+			  bool *found, struct pgs_err *reterr)
 {
+	struct sink *sink = r->sink;
 	/* Still the owner? Only then may an earlier producer be fenced. */
 	if (source_check(r->source, reterr))
 		return -1;
 	status_phase(r->status, CTL_PHASE_KAFKA);
 	if (writes_kafka(r))
 		sink_kafka_set_node(r->sink, r->source->node);
-	if (r->sink->ops->acquire(r->sink, reterr))
+	if (sink->ops->acquire(sink, reterr))
 		return -1;
 	RELAY_STEP(acquired);
 	pgs_buf_reset(&r->key);
 	position_key(r->source->node, r->source->rollout, &r->key);
+	if (sink->ops->mend(sink, topics->names, topics->n, pgs_buf_str(&r->key), r->key.len,
+			    reterr))
+		return -1;
 	if (read_position(r, pos, found, reterr) || set_state(r, *found ? pos : NULL, reterr))
 		return -1;
 	RELAY_STEP(position_read);
 	/* A topic that this version had when a position was written cannot be missing now. */
 	const bool may_create = !*found || !pos->version ||
 				strcmp(pos->version, r->config.assignment->version) != 0;
-	return ensure_topics(r, may_create, reterr);
+	return sink->ops->ensure_topics(sink, topics->names, topics->n, may_create, reterr);
+}
+
+static int take_over(struct relay *r, struct position *pos, bool *found, struct pgs_err *reterr)
+{
+	struct topics topics;
+	const int rc =
+		topics_init(&topics, r, reterr) || fence_and_read(r, &topics, pos, found, reterr)
+			? -1
+			: 0;
+	topics_done(&topics);
+	return rc;
+}
+
+/* While Kafka is away status goes on to say what waits. A session without the lock, for a moment. */
+static void tell_queue(struct relay *r)
+{
+	struct source_config config = r->config;
+	struct source *s = NULL;
+	struct pgs_err err;
+	config.owned = false;
+	/* What is wrong with the source, START will say. */
+	if (source_new(&config, &s, &err) || source_open(s, &err) ||
+	    retention_tell_queue(&r->retention, s, r->status, &err))
+		pgs_log(PGS_LOG_DEBUG, r->log_prefix, "%s", err.msg);
+	source_free(s);
 }
 
 int relay_start(struct relay *r, struct pgs_err *reterr)
@@ -154,8 +196,11 @@ int relay_start(struct relay *r, struct pgs_err *reterr)
 	struct position pos = { .at_us = 0 };
 	bool found = false;
 	status_phase(r->status, CTL_PHASE_KAFKA);
-	if (r->sink->ops->probe(r->sink, reterr))
+	if (r->sink->ops->probe(r->sink, reterr)) {
+		if (r->config.owned && !wait_event_is_set(r->config.stop_fd))
+			tell_queue(r);
 		return -1;
+	}
 	RELAY_STEP(probed);
 	status_phase(r->status, CTL_PHASE_CONNECT);
 	if (source_new(&r->config, &r->source, reterr) || source_open(r->source, reterr))

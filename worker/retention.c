@@ -353,3 +353,13 @@ int retention_run(struct retention *r, struct source *s, struct status *st, cons
 	r->next_us = pgs_now_us() + (quiet ? IDLE_SECONDS : BUSY_SECONDS) * SECOND;
 	return 0;
 }
+
+int retention_tell_queue(const struct retention *r, const struct source *s, struct status *st,
+			 struct pgs_err *reterr)
+{
+	struct view v = { .xmax = 0 };
+	if (look(s, &v, reterr))
+		return -1;
+	tell_queue(r, st, &v, false);
+	return 0;
+}

@@ -48,4 +48,8 @@ void retention_delivered(struct retention *r, int64_t newest_ev_id, int64_t newe
 int retention_run(struct retention *r, struct source *s, struct status *st, const char *snapshot,
 		  bool caught_up, struct pgs_err *reterr) PGS_MUST_CHECK;
 
+/* Only how many events wait and since when; any session will do. */
+int retention_tell_queue(const struct retention *r, const struct source *s, struct status *st,
+			 struct pgs_err *reterr) PGS_MUST_CHECK;
+
 #endif

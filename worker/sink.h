@@ -24,6 +24,12 @@ struct sink_ops {
 	int (*probe)(struct sink *sink, struct pgs_err *reterr);
 	/* Take over: after it returned 0 no earlier owner can commit any more. */
 	int (*acquire)(struct sink *sink, struct pgs_err *reterr);
+	/*
+	 * After acquire(): what an earlier transaction of ours left between its end and what readers see, in
+	 * these topics and among positions, is rolled back. Class CONFIG: a part of it was committed.
+	 */
+	int (*mend)(struct sink *sink, const char *const *topics, size_t n, const char *key,
+		    size_t key_len, struct pgs_err *reterr);
 	/* The position of `key` that is committed; buffer stays empty when there is none. */
 	int (*read_position)(struct sink *sink, const char *key, size_t key_len,
 			     struct pgs_buf *ret_value, struct pgs_err *reterr);

@@ -114,6 +114,13 @@ static int read_position(struct sink *sink, const char *key, size_t key_len,
 	return pgs_buf_failed(ret_value) || pgs_buf_failed(&text) ? pgs_err_nomem(reterr) : 0;
 }
 
+static int mend(struct sink *sink, const char *const *topics, size_t n, const char *key,
+		size_t key_len, struct pgs_err *reterr)
+{
+	(void)sink, (void)topics, (void)n, (void)key, (void)key_len, (void)reterr;
+	return 0;
+}
+
 static int ensure_topics(struct sink *sink, const char *const *topics, size_t n, bool may_create,
 			 struct pgs_err *reterr)
 {
@@ -235,6 +242,7 @@ static const struct sink_ops file_ops = {
 	.probe = probe,
 	.acquire = acquire,
 	.read_position = read_position,
+	.mend = mend,
 	.ensure_topics = ensure_topics,
 	.begin = begin,
 	.write = write_record,

@@ -51,6 +51,7 @@ static void let_go(struct sink *sink)
 	rd_kafka_destroy(k->rk);
 	k->rk = NULL;
 	k->open = false;
+	*k->anew_text = '\0';
 	k->auth_error = k->delivery_error = RD_KAFKA_RESP_ERR_NO_ERROR;
 	k->delivery_failures = 0;
 }
@@ -117,6 +118,13 @@ static int acquire(struct sink *sink, struct pgs_err *reterr)
 	if (kafka_handle_new(k, KAFKA_PRODUCER, &k->rk, reterr))
 		return -1;
 	return k->transactional ? init_transactions(k, reterr) : 0;
+}
+
+static int mend(struct sink *sink, const char *const *topics, size_t n, const char *key,
+		size_t key_len, struct pgs_err *reterr)
+{
+	struct kafka_sink *k = self(sink);
+	return k->transactional ? kafka_hanging_end(k, topics, n, key, key_len, reterr) : 0;
 }
 
 static int read_position(struct sink *sink, const char *key, size_t key_len,
@@ -335,7 +343,7 @@ static int commit(struct sink *sink, struct pgs_err *reterr)
 		return -1;
 	k->committed_at_us = pgs_now_us();
 	k->open = false;
-	return 0;
+	return kafka_check_anew(k, reterr);
 }
 
 static void free_sink(struct sink *sink)
@@ -349,6 +357,7 @@ static void free_sink(struct sink *sink)
 static const struct sink_ops kafka_ops = {
 	.probe = probe,
 	.acquire = acquire,
+	.mend = mend,
 	.read_position = read_position,
 	.ensure_topics = ensure_topics,
 	.begin = begin,

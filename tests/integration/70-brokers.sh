@@ -1,8 +1,8 @@
 #!/bin/bash
-# test: limit=600
+# test: limit=1200
 # tests/integration/70-brokers.sh: what brokers do to a relay under load: killed, away, an expired transaction, topics that are deleted,
 # recreated and widened, and a zombie that continues behind a new owner. Every event is in Kafka once for a read_committed reader,
-# and what cannot go on stops by name.
+# and what cannot go on stops by name. PGSHOVEL_TEST_AWAY: for how many seconds the broker is away (20).
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/lib/tap.sh
@@ -16,7 +16,7 @@ cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/integration/fault-lib.sh
 . tests/integration/fault-lib.sh
 
-line_own pg=--ticker
+line_own pg=--ticker kafka=--version=4.2.0
 fault_begin 'transaction.timeout.ms=5000'
 first='' second='' third=''
 
@@ -34,7 +34,7 @@ if wait_for 30 stopped; then
 	relay=$(relay_of "$first")
 	ok 'the broker ends the transaction of a relay that was stopped' wait_for 30 expired || diag "$(cat "$T/transactions")"
 	kill -CONT "$relay"
-	ok 'the relay goes on by itself' load_delivered "$DB" "$P" 40
+	ok 'the relay goes on by itself' load_delivered "$DB" "$P" 120
 	is "$(relay_of "$first")" "$relay" 'it is the same process'
 	ok 'nothing lost, nothing doubled' same_acc
 else
@@ -50,36 +50,41 @@ load_start "$DB" 8
 for ((i = 0; i < 2; i++)); do
 	server_kill kafka "$OWN"
 	server_start kafka "$OWN" > /dev/null || break
-	load_delivered "$DB" "$P" 60 || break
+	load_delivered "$DB" "$P" 150 || break
 done
 is $i 2 'the broker was killed twice under load, each time the rows arrived'
 load_wait
 is $? 0 'no write of the application failed'
 ok 'nothing lost, nothing doubled' same
 
-# ---- away for 20 s
+# ---- away
+away=${PGSHOVEL_TEST_AWAY:-20}
 relay=$(relay_of "$second")
-load_start "$DB" 20
+load_start "$DB" "$away"
 load_delivered "$DB" "$P"
 rss=$(rss_of "$relay") cpu=$(cpu_of "$relay")
 server_kill kafka "$OWN"
-ok 'set status says that it retries' wait_for 30 status_says 'retrying|stalled'
+ok 'set status says that it retries' wait_for 60 status_says 'retrying|stalled'
 load_wait
 is $? 0 'no write of the application failed'
 rss=$(($(rss_of "$relay") - rss)) cpu=$(($(cpu_of "$relay") - cpu))
 is "$(relay_of "$second")" "$relay" 'the relay is still the same process'
+waiting() { # events and age of the queue, as the status has them
+	pgshovel set status shop --json | tee "$T/status" | jq -e '.[].sets[] | select(.set == "shop" and .owned) | .sources[0] | .queue_events > 100 and .queue_age_us > 1000000'
+}
+ok 'set status says how much waits, and since when' wait_for 60 waiting || diag "$(cat "$T/status")"
 diag "while the broker was away: $rss KiB more, $cpu ms of CPU"
 ok 'its memory stays' test "$rss" -lt 49152
 ok 'it does not turn in circles' test "$cpu" -lt 3000
 server_start kafka "$OWN" > /dev/null
-ok 'it catches up' load_delivered "$DB" "$P" 90
-ok 'set status says that it works' wait_for 30 status_says working
+ok 'it catches up' load_delivered "$DB" "$P" 180
+ok 'set status says that it works' wait_for 60 status_says working
 ok 'nothing lost, nothing doubled' same
 
 # ---- more partitions: harmless
 topic --alter --topic "$P.public.acc" --partitions 5
 load_touch "$DB"
-ok 'a topic with more partitions than the set knows' load_delivered "$DB" "$P"
+ok 'a topic with more partitions than the set knows' load_delivered "$DB" "$P" 120
 like "$(kafkatool --brokers "$KAFKA" list "$P.public.acc")" '5$' 'it has them'
 ok 'nothing lost, nothing doubled' same
 
@@ -88,13 +93,13 @@ relay=$(relay_of "$second")
 kill -STOP "$second" "$relay"
 load_touch "$DB"
 pgshoveld_start third --host "b$SUFFIX" --session-timeout 4s
-ok 'another host takes over when the session has expired' load_delivered "$DB" "$P" 60
+ok 'another host takes over when the session has expired' load_delivered "$DB" "$P" 120
 load_start "$DB" 4
 kill -CONT "$relay"
 ended() {
 	server_process_gone "$relay"
 }
-ok 'the zombie ends' wait_for 60 ended
+ok 'the zombie ends' wait_for 120 ended
 # its parent is stopped: the status is still there
 is "$(($(awk '{ print $NF }' "/proc/$relay/stat") >> 8))" 79 'with exit status 79'
 kill -CONT "$second"
@@ -108,20 +113,30 @@ is $? 0 'the old supervisor ends by SIGTERM'
 load_start "$DB" 3
 kafkatool --brokers "$KAFKA" delete "$P.public.ord" > /dev/null
 load_wait
-ok 'a deleted topic parks the set, by name' wait_for 60 status_says "topic \"$P.public.ord\" does not exist although"
+ok 'a deleted topic parks the set, by name' wait_for 120 status_says "topic \"$P.public.ord\" does not exist although"
 like "$(cat "$T/third.log")" 'exit.* 78' 'the relay ended with 78'
 kafkatool --brokers "$KAFKA" create "$P.public.ord" 3
 kill -HUP "$third"
-ok 'created again, the set goes on' load_delivered "$DB" "$P" 60
+ok 'created again, the set goes on' load_delivered "$DB" "$P" 120
 sql "$DB" -c 'update ord set amount = amount + 1'
 ok 'and the last change too' load_delivered "$DB" "$P"
 ok 'ord: rows from Kafka equal the table' load_same "$DB" "$P" ord
 ok 'acc: rows from Kafka equal the table' load_same "$DB" "$P" acc id,bal,owner
 ok 'no event twice, chains hold' consume_prefix "$P" --check
 
+# ---- a data topic is deleted and made again while the relay writes to it: its offsets begin anew
+kafkatool --brokers "$KAFKA" delete "$P.public.ord" > /dev/null
+no_ord() { [ -z "$(kafkatool --brokers "$KAFKA" list "$P.public.ord")" ]; }
+wait_for 30 no_ord
+kafkatool --brokers "$KAFKA" create "$P.public.ord" 3
+sql "$DB" -c 'update ord set amount = amount + 1 where id in (select id from ord limit 500)'
+ok 'a topic made anew parks the set, by name' wait_for 120 status_says "topic \"$P.public.ord\" .* it was deleted and made again"
+kill -HUP "$third"
+ok 'after SIGHUP it goes on' load_delivered "$DB" "$P" 120
+
 # ---- the positions topic is deleted
 kafkatool --brokers "$KAFKA" delete "$CLUSTER.shop.positions" > /dev/null
 load_touch "$DB"
-ok 'without its positions the set parks and says why' wait_for 60 status_says 'positions topic holds no position'
+ok 'without its positions the set parks and says why' wait_for 120 status_says 'positions topic holds no position'
 pgshoveld_stop "$third"
 tap_done

@@ -142,6 +142,7 @@ static int produce(rd_kafka_t *handle, const char *topic, const char *key, const
 /* As one does who is killed: the transaction is what the brokers make of it. */
 static int leave_open(rd_kafka_t *handle, int n, char **args)
 {
+	static char value[] = "?";
 	rd_kafka_error_t *error = rd_kafka_init_transactions(handle, WAIT_MS);
 
 	if (!error)
@@ -152,7 +153,8 @@ static int leave_open(rd_kafka_t *handle, int n, char **args)
 		rd_kafka_resp_err_t err = rd_kafka_producev(
 			handle, RD_KAFKA_V_TOPIC(args[i]),
 			RD_KAFKA_V_PARTITION((int32_t)strtol(args[i + 1], NULL, 10)),
-			RD_KAFKA_V_KEY(args[i + 2], strlen(args[i + 2])), RD_KAFKA_V_VALUE("?", 1),
+			RD_KAFKA_V_KEY(args[i + 2], strlen(args[i + 2])),
+			RD_KAFKA_V_VALUE(value, 1),
 			RD_KAFKA_V_TIMESTAMP(strtoll(args[i + 3], NULL, 10)), RD_KAFKA_V_END);
 
 		if (err)

@@ -150,7 +150,7 @@ set_file() { # NAME PREFIX CONNINFO TABLE…
 		echo " }$([ $# = 0 ] || echo ,)"
 	done
 	echo ');'
-	echo "topics = { prefix = \"$prefix\"; partitions = ${SET_PARTITIONS:-3}; replication = 1; };"
+	echo "topics = { prefix = \"$prefix\"; partitions = ${SET_PARTITIONS:-3}; replication = ${SET_REPLICATION:-1}; };"
 	echo "kafka = [ \"bootstrap.servers=$KAFKA\" ];"
 	[ -z "${SET_EXTRA:-}" ] || echo "$SET_EXTRA"
 }

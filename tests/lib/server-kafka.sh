@@ -138,6 +138,6 @@ kafka_launch() { # FOLDER
 			-XX:+ExitOnOutOfMemoryError -Dorg.slf4j.simpleLogger.defaultLogLevel=info -Dorg.slf4j.simpleLogger.showDateTime=true \
 			-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS -cp "$(cat "$1/jars")/*" kafka.Kafka "$node/server.properties"
 	done
-	wait_for 90 kafka_answers "$1"
+	wait_for 180 kafka_answers "$1"
 	kafka_up "$1"
 }
