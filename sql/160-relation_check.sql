@@ -91,7 +91,7 @@ begin
 		end if;
 	end if;
 	select array_agg(a.attnum order by a.attnum) into ret from pg_attribute a
-	where a.attrelid = rel and a.attnum > 0 and not a.attisdropped and (names is null or a.attname = any (names));
+	where a.attrelid = rel and a.attnum > 0 and not a.attisdropped and (names is null or a.attname::text = any (names)); -- as text the list is hashed
 	if ret is null then
 		raise exception 'table "%" has no columns to capture: list at least its key', @SCHEMA@.relation_label(rel);
 	end if;

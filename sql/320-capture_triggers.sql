@@ -73,7 +73,6 @@ begin
 		execute format('drop trigger %I on %s', w.tgname, @SCHEMA@.relation_label(rel));
 		changed := true;
 	end loop;
-	attnums := @SCHEMA@.relation_columns(rel, columns);
 	select t.tgattr::int2[] into present from pg_trigger t where t.tgrelid = rel and t.tgname = keep;
 	if @SCHEMA@.ddl_followed() then
 		if cardinality(present) > 0 then
@@ -82,7 +81,10 @@ begin
 				keep, @SCHEMA@.relation_label(rel), fn);
 			changed := true;
 		end if;
-	elsif present is null or not (present @> attnums and attnums @> present) then
+		return changed;
+	end if;
+	attnums := @SCHEMA@.relation_columns(rel, columns);
+	if present is null or not (present @> attnums and attnums @> present) then
 		execute format('create or replace trigger %I before update of %s on %s for each statement when (false) execute function %s()', keep,
 			(select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a where a.attrelid = rel and a.attnum = any (attnums)),
 			@SCHEMA@.relation_label(rel), fn);
