@@ -208,6 +208,9 @@ int cmd_set_upgrade(struct admin *a, char **arguments, int n, struct pgs_err *re
 	changes_report(a, stored, false); /* who is away is said by the rollout */
 	if (rollout_run(&r, reterr) < 0)
 		return pgs_err_prefix(reterr, "could not upgrade set \"%s\"", set.name);
+	/* A set that is parked tries again: what was wrong may be cured. */
+	if (r.unchanged && !a->options.dry_run && store_touch(a, set.name, reterr) < 0)
+		return -1;
 	if (r.unchanged)
 		printf("unchanged\n");
 	else if (!a->options.dry_run)
