@@ -16,6 +16,7 @@ cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/integration/fault-lib.sh
 . tests/integration/fault-lib.sh
 
+LOAD_RATE=400
 line_own pg=--ticker kafka=--version=4.2.0
 fault_begin 'transaction.timeout.ms=5000'
 first='' second='' third=''

@@ -4,7 +4,8 @@
 #
 #   load_tables CONNINFO         acc (1,000 rows), ord (empty), marks.mark (empty)
 #   load_start CONNINFO SECONDS  pgbench -c 8 in the background: updates of all columns and of unlisted ones alone, inserts,
-#                                deletes, key changes, savepoints rolled back; load_wait: its exit status, log in $T/load.log
+#                                deletes, key changes, savepoints rolled back; load_wait: its exit status, log in $T/load.log.
+#                                LOAD_RATE: transactions per second at most, where brokers need the machine to come back
 #   load_delivered CONNINFO PREFIX [SECONDS]   writes a row into marks.mark and waits until readers of the topic see it: everything
 #                                that was committed before is in Kafka then
 #   load_touch CONNINFO          changes every row once, so that each has an event
@@ -48,7 +49,7 @@ load_start() { # CONNINFO SECONDS
 		commit;
 		update acc set secret = 'alone' where id = :id;
 	SQL
-	pgbench -n -c 8 -j 2 -T "$2" -f "$T/load.sql" "$1" > "$T/load.log" 2>&1 &
+	pgbench -n -c 8 -j 2 -T "$2" ${LOAD_RATE:+-R "$LOAD_RATE"} -f "$T/load.sql" "$1" > "$T/load.log" 2>&1 &
 	load_pid=$!
 	show_log "$T/load.log"
 }
