@@ -25,8 +25,8 @@
 	X(ALL_COMMITTED, "all-committed", "cudxr")                                                 \
 	X(RELAY_STOPPED, "relay-stopped", "d")                                                     \
 	X(POSITIONS_DELETED, "positions-deleted", "d")                                             \
-	X(TRIGGER_DROPPED, "trigger-dropped", "ud")                                                \
-	X(FORGOTTEN, "forgotten", "d")                                                             \
+	X(TRIGGER_DROPPED, "trigger-dropped", "udr")                                               \
+	X(FORGOTTEN, "forgotten", "cudr")                                                          \
 	X(CLEANED, "cleaned", "cudxr")                                                             \
 	X(ABORTED, "aborted", "r")                                                                 \
 	X(ROLLED_BACK, "rolled-back", "r")                                                         \

@@ -85,7 +85,7 @@ stop_at() { # LABEL[:N] COMMAND…
 	rm -f "$STOP"
 	PGSHOVEL_STOP_AT=$label PGSHOVEL_STOP_FILE=$STOP "$@" > "$STOP.out" 2> "$STOP.err" < /dev/null &
 	ADMIN=$!
-	wait_for 30 stopped_or_gone
+	wait_for 120 stopped_or_gone
 	[ -s "$STOP" ]
 }
 
@@ -96,7 +96,7 @@ lock_is_free() {
 }
 
 recovered() {
-	wait_for 30 lock_is_free
+	wait_for 120 lock_is_free
 	[ "$RECOVERED" = 0 ] || { echo "$RECOVERED_SAID" >&2; return 1; }
 }
 
