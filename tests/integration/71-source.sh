@@ -107,7 +107,7 @@ pgshoveld_stop "$supervisor"
 is $? 0 'the supervisor ends by SIGTERM'
 
 # ---- its sessions are terminated at every step of its line
-steps=$(pgshovel-kafka-relay --steps | cut -d' ' -f1 | paste -sd,)
+steps=$(pgshovel-kafka-relay --steps | awk '{ print $1 }' | paste -sd,)
 n_steps=$(tr , '\n' <<< "$steps" | wc -l)
 rm -f "$T/stopped"
 stops() {
