@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=400
+# test: limit=700
 # tests/integration/71-source.sh: what happens to the source under load: PostgreSQL restarted in the fast, the immediate and the kill -9 way, the
 # relay's sessions terminated again and again. Writers do not wait for the disk (synchronous_commit = off), so that a crash loses what
 # they had committed: nothing of that may be in Kafka. Every event is there once.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=600
+# test: limit=700
 # tests/integration/73-failover.sh: the source fails over to a standby, or an older state of it is put back. What loses nothing goes on by itself: a
 # synchronous standby promoted under load, a planned switch-over, set drop + create. What lost delivered changes stops the set with exit 78, both
 # positions and what to do, also when the source has written more since than it lost: an asynchronous standby, two standbys promoted to the same
