@@ -15,6 +15,9 @@ int cmd_cluster_verify(struct admin *a, char **arguments, int n, struct pgs_err 
 int cmd_cluster_recover(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_node_list(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_node_forget(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_host_list(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_host_drain(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_host_resume(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_config_check(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_set_create(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_set_upgrade(struct admin *a, char **arguments, int n, struct pgs_err *reterr);

@@ -76,6 +76,14 @@ struct zpath zpath_host(const char *cluster, const char *host)
 	return join(cluster, "hosts", host);
 }
 
+struct zpath zpath_host_drained(const char *cluster, const char *host)
+{
+	char leaf[64 + sizeof(ZPATH_DRAINED)];
+
+	(void)snprintf(leaf, sizeof(leaf), "%.63s" ZPATH_DRAINED, host);
+	return join(cluster, "hosts", leaf);
+}
+
 struct zpath zpath_statuses(const char *cluster)
 {
 	return join(cluster, "status", "");

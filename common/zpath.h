@@ -14,6 +14,9 @@
 
 enum { ZPATH_MAX = 192 }; /* bytes of any path, the NUL included */
 
+/* Behind the name of a host below /hosts: no new sets, and those that it has go elsewhere. No host name has a "~". */
+#define ZPATH_DRAINED "~drained"
+
 struct zpath {
 	char text[ZPATH_MAX];
 };
@@ -29,6 +32,7 @@ struct zpath zpath_admin(const char *cluster);
 struct zpath zpath_recovering(const char *cluster);
 struct zpath zpath_hosts(const char *cluster);
 struct zpath zpath_host(const char *cluster, const char *host);
+struct zpath zpath_host_drained(const char *cluster, const char *host);
 struct zpath zpath_statuses(const char *cluster);
 struct zpath zpath_status(const char *cluster, const char *host);
 struct zpath zpath_locks(const char *cluster);

@@ -270,6 +270,7 @@ static void on_list(struct zk *zk, const struct pgs_err *err, char *const *names
 			"their names are not valid",
 			sup->n_ignored_sets, (long long)sup->config.max_sets);
 	sup->list_known = true;
+	sup->place_dirty = true;
 	sup->status_dirty = true;
 }
 
@@ -277,6 +278,7 @@ void desired_forget(struct supervisor *sup)
 {
 	sup->cluster_dirty = true;
 	sup->list_dirty = !sup->config.set;
+	sup->hosts_dirty = !sup->config.set;
 	for (size_t i = 0; i < sup->slots.n; i++)
 		sup->slots.list[i]->node_dirty = true;
 	sup->look_at_us = pgs_now_us() + LOOK_AGAIN_US;
@@ -360,7 +362,7 @@ void desired_pump(struct supervisor *sup)
 	}
 	for (size_t i = 0; i < sup->slots.n && may_ask(sup); i++) {
 		struct slot *slot = sup->slots.list[i];
-		if (slot->node_dirty && !slot->node_asked)
+		if (slot->node_dirty && !slot->node_asked && slot_ours(slot))
 			ask_set(sup, slot);
 	}
 }
@@ -372,9 +374,11 @@ bool desired_complete(const struct supervisor *sup)
 	if (sup->cluster_dirty || sup->cluster_asked || sup->list_dirty || sup->list_asked ||
 	    (!sup->list_known && !sup->config.set))
 		return false;
-	for (size_t i = 0; i < sup->slots.n; i++)
-		if (sup->slots.list[i]->exists && !sup->slots.list[i]->node_known)
+	for (size_t i = 0; i < sup->slots.n; i++) {
+		const struct slot *slot = sup->slots.list[i];
+		if (slot->exists && slot_ours(slot) && !slot->node_known)
 			return false;
+	}
 	if (sup->config.set && sup->slots.n > 0 && !sup->slots.list[0]->node_known)
 		return false;
 	return true;

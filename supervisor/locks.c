@@ -3,7 +3,7 @@
  *    Takes, watches and gives back /locks/SET.
  *
  * The token of an owner is the czxid of its node: it grows with every change of owner. While ZooKeeper is away
- * nothing changes here. Which sets to take is place.c's answer; what to run is pass.c's.
+ * nothing changes here. Which sets to take is spread.c's answer; what to run is pass.c's.
  */
 #include "supervisor/locks.h"
 
@@ -17,7 +17,7 @@
 #include "supervisor/channel.h"
 #include "supervisor/desired.h"
 #include "supervisor/loop.h"
-#include "supervisor/place.h"
+#include "supervisor/spread.h"
 
 enum { RETRY_US = 500 * 1000 };
 
@@ -226,18 +226,6 @@ bool locks_on_watch(struct supervisor *sup, const char *path)
 	return true;
 }
 
-void locks_pump(struct supervisor *sup)
-{
-	if (!supervisor_takes_locks(sup) || sup->stopping)
-		return;
-	for (size_t i = 0; i < sup->slots.n && may_ask(sup); i++) {
-		struct slot *slot = sup->slots.list[i];
-		if (slot->lock_dirty && !slot->lock_asked && slot->exists &&
-		    place_is_mine(sup->host, slot->set))
-			ask(sup, slot);
-	}
-}
-
 bool locks_release(struct supervisor *sup, struct slot *slot)
 {
 	struct pgs_err err = { 0 };
@@ -262,4 +250,19 @@ bool locks_release(struct supervisor *sup, struct slot *slot)
 				       on_delete, request, &err),
 			     &err);
 	return false;
+}
+
+void locks_pump(struct supervisor *sup)
+{
+	if (!supervisor_takes_locks(sup) || sup->stopping)
+		return;
+	for (size_t i = 0; i < sup->slots.n && may_ask(sup); i++) {
+		struct slot *slot = sup->slots.list[i];
+		if (!slot->exists || slot->lock_asked)
+			continue;
+		if (!slot_running(slot) && spread_leaves(sup, slot))
+			(void)locks_release(sup, slot);
+		else if (slot->lock_dirty && slot_ours(slot))
+			ask(sup, slot);
+	}
 }

@@ -24,6 +24,7 @@
 #include "supervisor/pass.h"
 #include "supervisor/report.h"
 #include "supervisor/spawn.h"
+#include "supervisor/spread.h"
 #include "supervisor/zk_event.h"
 
 enum {
@@ -75,7 +76,7 @@ static void notify_ready(struct supervisor *sup)
 		return;
 	if (sup->ready)
 		return;
-	if (desired_complete(sup)) {
+	if (desired_complete(sup) && spread_complete(sup)) {
 		sup->ready = true;
 		(void)sd_notifyf(0, "READY=1\nSTATUS=%s", sup->status_text);
 		pgs_log(PGS_LOG_INFO, NULL, "ready: %s", sup->status_text);
@@ -163,7 +164,7 @@ static void on_hangup(struct supervisor *sup)
 		pgs_log(PGS_LOG_ERR, NULL, "could not reload: %s; keeping what was", err.msg);
 		(void)sd_notifyf(0, "READY=1\nSTATUS=reload failed: %.200s", err.msg);
 	}
-	sup->ready |= desired_complete(sup);
+	sup->ready |= desired_complete(sup) && spread_complete(sup);
 	loop_wake(sup);
 }
 
@@ -208,6 +209,7 @@ static void on_session(struct zk *zk, enum zk_state state, bool new_session, voi
 			locks_forget(sup);
 			hosts_forget(sup);
 			abandoned_forget(sup);
+			spread_forget(sup);
 		}
 		break;
 	case ZK_CONNECTING:
@@ -235,7 +237,8 @@ static void on_watch(struct zk *zk, const char *path, void *ctx)
 	struct supervisor *sup = ctx;
 
 	(void)zk;
-	if (!desired_on_watch(sup, path) && !locks_on_watch(sup, path))
+	if (!desired_on_watch(sup, path) && !locks_on_watch(sup, path) &&
+	    !spread_on_watch(sup, path))
 		(void)hosts_on_watch(sup, path); /* nobody's: a watch of something that is gone */
 }
 
@@ -316,7 +319,7 @@ static int open_all(struct supervisor *sup, struct pgs_err *reterr)
 		struct slot *slot = slots_add(&sup->slots, sup->config.set);
 		if (!slot)
 			return pgs_err_nomem(reterr);
-		slot->node_dirty = slot->lock_dirty = true;
+		slot->node_dirty = slot->lock_dirty = slot->placed = true;
 	}
 	if (zk_open(&params, &sup->zk, reterr) < 0)
 		return -1;
@@ -334,6 +337,7 @@ static void close_all(struct supervisor *sup)
 			sup->slots.list
 				[i]); /* closes the control sockets: a worker that is left ends by that */
 	slots_done(&sup->slots);
+	spread_done(sup);
 	sd_event_source_disable_unref(sup->pass);
 	sd_event_source_disable_unref(sup->timer);
 	sd_event_unref(sup->event);

@@ -19,6 +19,7 @@
 #include "supervisor/reap.h"
 #include "supervisor/report.h"
 #include "supervisor/spawn.h"
+#include "supervisor/spread.h"
 #include "supervisor/stop.h"
 
 enum {
@@ -39,7 +40,7 @@ static enum slot_want want_of(const struct supervisor *sup, const struct slot *s
 		return WANT_GONE;
 	if (!slot->exists || !slot->node_known || !sup->cluster_known)
 		return WANT_REST;
-	if (supervisor_takes_locks(sup) && !slot->owned)
+	if (supervisor_takes_locks(sup) && (!slot->owned || spread_leaves(sup, slot)))
 		return WANT_REST;
 	return slot->document_error[0] ? WANT_PARK : WANT_RUN;
 }
@@ -59,7 +60,9 @@ static const char *stop_reason(const struct supervisor *sup, const struct slot *
 	case WANT_REST:
 		break;
 	}
-	return slot->owner[0] ? slot->owner : "the set is not ours any more";
+	if (slot->owner[0])
+		return slot->owner;
+	return slot->placed ? "the set is not ours any more" : "the set moves to another host";
 }
 
 /* The time after which a running worker counts as hung; why is for the log. */
@@ -215,6 +218,7 @@ uint64_t pass_run(struct supervisor *sup)
 
 	desired_pump(sup);
 	hosts_pump(sup);
+	spread_pump(sup);
 	locks_pump(sup);
 	abandoned_pump(sup);
 	check_foreground(sup);

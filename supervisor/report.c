@@ -192,15 +192,19 @@ static void put_document(const struct supervisor *sup, struct pgs_buf *out, enum
 	pgs_buf_printf(
 		out, ",\"pid\":%d,\"software\":\"%s\",\"at_us\":%lld,\"state\":\"%s\",\"summary\":",
 		(int)getpid(), PGSHOVEL_VERSION, (long long)pgs_wall_us(),
-		sup->stopping ? "draining" : "active");
+		sup->stopping || sup->drained ? "draining" : "active");
 	zkdoc_put_json_string(out, text);
 	pgs_buf_lit(out, ",\"error\":");
 	zkdoc_put_json_string(out, sup->cluster_error);
 	pgs_buf_printf(out, ",\"ignored_sets\":%zu,\"n_sets\":%zu,\"complete\":%s,\"sets\":[",
 		       sup->n_ignored_sets, sup->slots.n, detail == DETAIL_ALL ? "true" : "false");
+	bool first = true;
 	for (size_t i = 0; detail < DETAIL_COUNTS && i < sup->slots.n; i++) {
-		if (i > 0)
+		if (!slot_ours(sup->slots.list[i]))
+			continue; /* another host's: that one tells */
+		if (!first)
 			pgs_buf_putc(out, ',');
+		first = false;
 		put_slot(sup, out, sup->slots.list[i], detail);
 	}
 	pgs_buf_lit(out, "]}");
@@ -315,6 +319,8 @@ void report_dump(struct supervisor *sup)
 		(long long)sup->generation, sup->n_requests);
 	for (size_t i = 0; i < sup->slots.n; i++) {
 		struct slot *slot = sup->slots.list[i];
+		if (!slot_ours(slot))
+			continue;
 		pgs_log(PGS_LOG_NOTICE, slot->prefix,
 			"state %s, pid %d, version %.12s, owner %s, starts %u, failures %u, "
 			"strange messages %llu, error \"%s\"",

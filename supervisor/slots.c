@@ -96,6 +96,11 @@ bool slot_running(const struct slot *slot)
 	return slot->pid > 0;
 }
 
+bool slot_ours(const struct slot *slot)
+{
+	return slot->placed || slot->owned || slot_running(slot);
+}
+
 bool slot_stale(const struct slot *slot)
 {
 	return strcmp(slot->version, slot->run_version) != 0 ||

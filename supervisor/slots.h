@@ -71,6 +71,12 @@ struct slot {
 	size_t document_len;
 	char document_error[SLOT_TEXT_MAX]; /* "": usable */
 
+	/* Where it belongs (spread.c). */
+	bool placed; /* here */
+	uint64_t
+		leave_at_us; /* not placed here: what runs here goes on until then; 0: not placed yet */
+	char place[64]; /* the host, "": none */
+
 	/* The lock (locks.c). */
 	enum lock_state lock;
 	bool owned; /* believed ours until a session says otherwise */
@@ -132,6 +138,9 @@ void slots_done(struct slots *slots);
 
 /* A worker exists for this slot. */
 bool slot_running(const struct slot *slot);
+
+/* Placed here, held by us or still running: its node and its lock are looked at. Other hosts' sets cost no watch. */
+bool slot_ours(const struct slot *slot);
 
 /* The node says something else than what ran last. */
 bool slot_stale(const struct slot *slot);

@@ -63,6 +63,13 @@ struct supervisor {
 
 	struct abandoned abandoned; /* rollouts (abandoned.c) */
 
+	/* The hosts that sets are spread over (spread.c). */
+	bool hosts_known, hosts_dirty, hosts_asked;
+	bool place_dirty; /* one of the two lists has changed */
+	bool drained; /* an operator wants no sets here */
+	char **hosts; /* the active ones */
+	size_t n_hosts;
+
 	/* Status (report.c). */
 	bool status_asked;
 	bool status_dirty;

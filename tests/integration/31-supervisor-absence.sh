@@ -25,8 +25,11 @@ token_is_of_lock() { # SET: the token that the worker has is the lock's
 	[ "$(token_of "$1" | cut -d. -f2)" = "$(z stat "/$CLUSTER/locks/$1" | sed 's/czxid=\([0-9]*\) .*/\1/')" ]
 }
 
+# of the two hosts here "one" and "two" are placed on a, "three" on b; nothing moves for this alone
+export PGSHOVEL_HOLD_SECONDS=600
 put one ok
 put two ok
+put three ok
 sup a --session-timeout 1s
 ok 'two sets are up' up one
 ok 'both of them' up two
@@ -82,7 +85,7 @@ ok 'by the same worker' alive "$ONE"
 # ---- a second supervisor; the first is killed, stopped, and comes back
 
 sup b
-ok 'a second supervisor says who has the sets' said b 'set=one the set is owned by host "a" \(pid [0-9]+\); waiting'
+ok 'a second supervisor says who has the sets' said b 'set=three the set is owned by host "a" \(pid [0-9]+\); waiting'
 ok 'and is ready' said b 'ready:'
 starts=$(did start one)
 kill -KILL "$PID_a"
@@ -136,7 +139,7 @@ ok 'the other one is still the same' alive "$ONE"
 up two
 TWO=$(worker_of two)
 {
-	for node in sets/one sets/two sets locks/one locks/two locks rollouts decisions hosts/b hosts; do echo "delete /$CLUSTER/$node"; done
+	for node in sets/one sets/two sets/three sets locks/one locks/two locks/three locks rollouts decisions hosts/b hosts; do echo "delete /$CLUSTER/$node"; done
 	for node in $(z list "/$CLUSTER/status"); do echo "delete /$CLUSTER/status/$node"; done
 	printf 'delete %s\n' "/$CLUSTER/status" "/$CLUSTER"
 } > "$T/wipe"
