@@ -2,7 +2,7 @@
  * tests/lib/interleave.c
  *    Random interleavings of transactions, ticks and rotations on a real server, and a model of windows.
  *
- * interleave --conninfo C --cluster C --set S --document FILE --token G.C.S --partitions N --seed N --seconds N
+ * interleave --conninfo C --cluster C --set S --document FILE --token G.C.S --partitions N --seed N --steps N
  *            [--changes FILE]    writes what was committed: "ROW OLD NEW TRANSACTION", -1: absent
  *
  * The set captures the table of tests/lib/writers.h, which knows what was committed in which order. The worker's
@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "common/assignment.h"
-#include "common/clock.h"
 #include "common/log.h"
 #include "common/setdoc.h"
 #include "tests/lib/writers.h"
@@ -33,7 +32,7 @@ static struct {
 	const char *document;
 	const char *changes_path;
 	uint64_t seed;
-	unsigned seconds;
+	uint64_t steps;
 	struct assignment assignment;
 	struct setdoc *doc;
 	struct source_config config;
@@ -301,7 +300,7 @@ static void parse(int argc, char **argv)
 		{ "conninfo", 1, NULL, 'c' }, { "cluster", 1, NULL, 'C' },
 		{ "set", 1, NULL, 's' },      { "document", 1, NULL, 'd' },
 		{ "token", 1, NULL, 't' },    { "partitions", 1, NULL, 'p' },
-		{ "seed", 1, NULL, 'S' },     { "seconds", 1, NULL, 'T' },
+		{ "seed", 1, NULL, 'S' },     { "steps", 1, NULL, 'n' },
 		{ "changes", 1, NULL, 'f' },  { NULL, 0, NULL, 0 }
 	};
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -327,8 +326,8 @@ static void parse(int argc, char **argv)
 		case 'S':
 			t.seed = strtoull(optarg, NULL, 10);
 			break;
-		case 'T':
-			t.seconds = (unsigned)strtoul(optarg, NULL, 10);
+		case 'n':
+			t.steps = strtoull(optarg, NULL, 10);
 			break;
 		case 'f':
 			t.changes_path = optarg;
@@ -349,15 +348,14 @@ int main(int argc, char **argv)
 	pgs_log_open("interleave", PGS_LOG_WARNING);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	t.seed = 1;
-	t.seconds = 30;
+	t.steps = 1000;
 	parse(argc, argv);
 	check(setdoc_load(t.document, &t.doc, &err), &err);
 	if (!token_parse(t.assignment.token, &token))
 		writers_die("not a token: %s", t.assignment.token);
 	token_box_init(&t.tokens, &token, t.assignment.token);
 	setup();
-	const uint64_t end = pgs_now_us() + (uint64_t)t.seconds * 1000000;
-	while (pgs_now_us() < end) {
+	for (uint64_t i = 0; i < t.steps; i++) {
 		if (writers_roll(9))
 			writers_step();
 		else
