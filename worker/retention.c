@@ -188,7 +188,8 @@ static void watch_holder(struct retention *r, const struct source *s, const stru
 			 uint64_t now)
 {
 	const bool held = v->oldest_age > 0 && v->tick > s->mark;
-	if (!held || r->held_pid != v->oldest_pid) {
+	/* A prepared transaction has pid 0, as nobody has: the first look begins the time. */
+	if (!held || r->held_pid != v->oldest_pid || !r->held_since_us) {
 		if (r->held_said)
 			pgs_log(PGS_LOG_NOTICE, s->prefix,
 				"the consumer's mark is no longer held back");
