@@ -15,6 +15,7 @@ line_begin pg zk
 [ -n "$(pgshovel --list-steps)" ] || skip_all 'no steps'
 pgshovel --cluster "$CLUSTER" cluster initialize > "$T/null"
 stop_at locked pgshovel set drop nothing --skip-kafka && kill -KILL "$ADMIN" || skip_all 'built without test hooks'
+zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
 export PGSHOVEL_SESSION_TIMEOUT=1s # a dead admin's lock goes with its session
 line_database A
 line_database B

@@ -73,13 +73,13 @@ quiet() {
 # One line: version in ZooKeeper, open rollouts and locks there; in each database version, prepared transactions, capture functions that no table of the
 # set has, things that capture_check finds, rollout locks. AT is the version in ZooKeeper.
 facts() {
-	local conninfo dump what="select left(version, 12) || case state when 'active' then '' else state end from $S.set"
-	dump=$(zk dump "/$CLUSTER")
+	local conninfo what="select left(version, 12) || case state when 'active' then '' else state end from $S.set"
+	DUMP=$(zk dump "/$CLUSTER")
 	case $LANE in
-	x*) AT=$(awk '/ software / { print $5 }' <<< "$dump") what="select software from $S.node" ;;
-	*) AT=$(awk '$1 ~ "/sets/example$" { print substr($4, 1, 12) }' <<< "$dump") ;;
+	x*) AT=$(awk '/ software / { print $5 }' <<< "$DUMP") what="select software from $S.node" ;;
+	*) AT=$(awk '$1 ~ "/sets/example$" { print substr($4, 1, 12) }' <<< "$DUMP") ;;
 	esac
-	FACTS="zookeeper $AT open $(grep -c '/rollouts/' <<< "$dump") locked $(grep -c '/admin ' <<< "$dump")"
+	FACTS="zookeeper $AT open $(grep -c '/rollouts/' <<< "$DUMP") locked $(grep -c '/admin ' <<< "$DUMP")"
 	FACTS+=$(for conninfo in "${D[@]}"; do
 		cat <<-SQL
 			\connect '$conninfo'
@@ -161,8 +161,12 @@ trace() {
 }
 
 report() { # NAME WANTED: one case, for the assertions at the end
+	local decisions
 	facts
 	printf '%s|%s|%s\n' "$1" "$2" "$FACTS" >> "$T/cases.$LANE"
+	# decisions stay for a day, and every command looks at each
+	decisions=$(awk '$1 ~ "/decisions/." { print "delete " $1 }' <<< "$DUMP")
+	[ "$(wc -l <<< "$decisions")" -lt 8 ] || zk multi <<< "$decisions"
 }
 
 stopped_at() { # KIND LABEL: at the beginning of a command of this kind, stopped there
