@@ -70,6 +70,8 @@ static int run_line(struct relay *r, struct pgs_err *reterr)
 			return -1;
 		if (!w->n && !w->more)
 			rest(r);
+		else if (!w->more)
+			r->sink->ops->ready(r->sink);
 	}
 	return 0;
 }

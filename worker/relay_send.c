@@ -1,6 +1,6 @@
 /*
  * worker/relay_send.c
- *    One window in one transaction: begin, encode and produce, flushed, position, commit.
+ *    One window in one transaction: flushed, begin, encode and produce, position, commit.
  *
  * An event that cannot be sent stops the source with its coordinates, or (on_poison = "quarantine") is kept in
  * the source and a skeleton is sent in its place: nothing is ever left out in silence.
@@ -381,6 +381,10 @@ static int write_position(struct relay *r, const struct window *w, struct pgs_er
 
 static int send_window(struct relay *r, const struct window *w, struct pgs_err *reterr)
 {
+	status_phase(r->status, CTL_PHASE_FLUSH);
+	if (source_flushed(r->source, w->lsn, reterr))
+		return -1;
+	RELAY_STEP(flushed);
 	status_phase(r->status, CTL_PHASE_ENCODE);
 	if (r->sink->ops->begin(r->sink, reterr))
 		return -1;
@@ -388,10 +392,6 @@ static int send_window(struct relay *r, const struct window *w, struct pgs_err *
 	if (send_events(r, w, reterr))
 		return -1;
 	RELAY_STEP(produced_all);
-	status_phase(r->status, CTL_PHASE_FLUSH);
-	if (source_flushed(r->source, w->lsn, reterr))
-		return -1;
-	RELAY_STEP(flushed);
 	if (write_position(r, w, reterr))
 		return -1;
 	RELAY_STEP(position_produced);

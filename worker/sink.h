@@ -39,6 +39,8 @@ struct sink_ops {
 	 */
 	int (*ensure_topics)(struct sink *sink, const char *const *topics, size_t n,
 			     bool may_create, struct pgs_err *reterr);
+	/* Until begin() does not have to wait: what the source commits meanwhile can still go along. */
+	void (*ready)(struct sink *sink);
 	int (*begin)(struct sink *sink, struct pgs_err *reterr);
 	int (*write)(struct sink *sink, const struct encode_record *record, struct pgs_err *reterr);
 	/* What was written so far has been accepted or refused; not visible yet. */

@@ -132,6 +132,11 @@ static int ensure_topics(struct sink *sink, const char *const *topics, size_t n,
 	return 0;
 }
 
+static void ready(struct sink *sink)
+{
+	(void)sink; /* a file is */
+}
+
 static int begin(struct sink *sink, struct pgs_err *reterr)
 {
 	(void)reterr;
@@ -244,6 +249,7 @@ static const struct sink_ops file_ops = {
 	.read_position = read_position,
 	.mend = mend,
 	.ensure_topics = ensure_topics,
+	.ready = ready,
 	.begin = begin,
 	.write = write_record,
 	.settle = settle,

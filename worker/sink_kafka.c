@@ -142,11 +142,18 @@ static int ensure_topics(struct sink *sink, const char *const *topics, size_t n,
 	return kafka_topics_ensure(self(sink), topics, n, may_create, reterr);
 }
 
+static void ready(struct sink *sink)
+{
+	struct kafka_sink *k = self(sink);
+	if (k->transactional)
+		(void)wait_until(-1, k->committed_at_us + PAUSE_US);
+}
+
 static int begin(struct sink *sink, struct pgs_err *reterr)
 {
 	struct kafka_sink *k = self(sink);
 	if (k->transactional) {
-		(void)wait_until(-1, k->committed_at_us + PAUSE_US);
+		ready(sink);
 		rd_kafka_error_t *error = rd_kafka_begin_transaction(k->rk);
 		if (error)
 			return kafka_fail_error(k, error, "could not begin a transaction", reterr);
@@ -360,6 +367,7 @@ static const struct sink_ops kafka_ops = {
 	.mend = mend,
 	.read_position = read_position,
 	.ensure_topics = ensure_topics,
+	.ready = ready,
 	.begin = begin,
 	.write = write_record,
 	.settle = settle,

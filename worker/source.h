@@ -53,6 +53,7 @@ struct source {
 	char *database_name;
 	int64_t timeline;
 	uint64_t lsn; /* flushed when the session was opened */
+	uint64_t flushed; /* up to here at least, as statements told since */
 	uint64_t next_txid; /* at the same time */
 	char rollout[40]; /* that created the set */
 	char *start_snapshot;

@@ -141,13 +141,13 @@ int source_write_hint(struct source *s, struct pgs_err *reterr)
 
 enum { FLUSH_PATIENCE_US = 5000, FLUSH_STEP_US = 500 };
 
-static int flush_position(struct source *s, uint64_t *ret, struct pgs_err *reterr)
+static int ask_flushed(struct source *s, struct pgs_err *reterr)
 {
 	const struct pg_limit limit = source_limit_firm();
 	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
 	if (pg_query(s->conn, "SELECT pg_current_wal_flush_lsn()", 0, NULL, &limit, &res, reterr))
 		return -1;
-	if (!position_parse_lsn(PQgetvalue(res, 0, 0), ret))
+	if (!position_parse_lsn(PQgetvalue(res, 0, 0), &s->flushed))
 		return pgs_err_set(reterr, PGS_ERR_BUG, "", "\"%s\" is not a WAL position",
 				   PQgetvalue(res, 0, 0));
 	return 0;
@@ -173,11 +173,12 @@ int source_flushed(struct source *s, uint64_t lsn, struct pgs_err *reterr)
 		return standbys_flushed(s, reterr);
 	const uint64_t patience = pgs_now_us() + FLUSH_PATIENCE_US;
 	bool forced = false;
-	for (uint64_t flushed = 0;;) {
-		if (flush_position(s, &flushed, reterr))
+	/* Mostly the statement that read the window has seen it flushed. */
+	while (s->flushed < lsn) {
+		if (ask_flushed(s, reterr))
 			return -1;
-		if (flushed >= lsn)
-			return 0;
+		if (s->flushed >= lsn)
+			break;
 		if (pgs_now_us() < patience) {
 			(void)wait_for(-1, -1, false, FLUSH_STEP_US);
 			continue;
@@ -194,4 +195,5 @@ int source_flushed(struct source *s, uint64_t lsn, struct pgs_err *reterr)
 			return -1;
 		forced = true;
 	}
+	return 0;
 }

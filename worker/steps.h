@@ -18,10 +18,10 @@
 	X(position_read, "the position is known and judged")                                       \
 	X(started, "START is complete, the new nonce is flushed")                                  \
 	X(window_read, "a window with events is in memory")                                        \
+	X(flushed, "the source has flushed what the window shows")                                 \
 	X(begun, "the Kafka transaction is open")                                                  \
 	X(produced_one, "one event is produced")                                                   \
 	X(produced_all, "every event of the window is produced")                                   \
-	X(flushed, "the source has flushed what the window shows")                                 \
 	X(position_produced, "the position is produced")                                           \
 	X(committed, "the commit is acknowledged")                                                 \
 	X(hinted, "the hint is written")                                                           \

@@ -14,7 +14,7 @@
 #include "worker/wait.h"
 
 #define LIVE        "pgshovel_live"
-#define LIVE_FIELDS 3 /* snapshot, lsn, pid: set in the first row only */
+#define LIVE_FIELDS 4 /* snapshot, lsn, flushed, pid: set in the first row only */
 
 /*
  * The first branch gives the statement's snapshot; events follow. Two exact index ranges over the parent of
@@ -27,10 +27,11 @@ int read_live_prepare(struct source *s, struct pgs_err *reterr)
 	(void)snprintf(
 		sql, sizeof(sql),
 		"SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn(), "
-		"pg_backend_pid(), "
+		"pg_current_wal_flush_lsn(), pg_backend_pid(), "
 		"NULL::int8, NULL::int8, NULL::timestamptz, NULL::text, NULL::text, NULL::text, "
 		"NULL::text, NULL::text, NULL::text UNION ALL (SELECT NULL::text, NULL::pg_lsn, "
-		"NULL::int4, e.* FROM (SELECT " EVENT_COLUMNS " FROM %s WHERE ev_txid >= $1::int8 "
+		"NULL::pg_lsn, NULL::int4, e.* FROM (SELECT " EVENT_COLUMNS
+		" FROM %s WHERE ev_txid >= $1::int8 "
 		"UNION ALL SELECT " EVENT_COLUMNS " FROM %s WHERE ev_txid = ANY ($2::int8[])) e "
 		"LIMIT $3::int8)",
 		s->event_table, s->event_table);
@@ -42,14 +43,17 @@ static int live_header(struct source *s, const PGresult *res, struct pgs_buf *sn
 {
 	uint32_t pid;
 	if (PQgetlength(res, 0, 1) != (int)sizeof(*lsn) ||
-	    PQgetlength(res, 0, 2) != (int)sizeof(pid))
+	    PQgetlength(res, 0, 2) != (int)sizeof(s->flushed) ||
+	    PQgetlength(res, 0, 3) != (int)sizeof(pid))
 		return pgs_err_set(reterr, PGS_ERR_BUG, "",
 				   "the live statement's first row has no header");
 	pgs_buf_reset(snapshot);
 	pgs_buf_put(snapshot, PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0));
 	memcpy(lsn, PQgetvalue(res, 0, 1), sizeof(*lsn));
 	*lsn = be64toh(*lsn);
-	memcpy(&pid, PQgetvalue(res, 0, 2), sizeof(pid));
+	memcpy(&s->flushed, PQgetvalue(res, 0, 2), sizeof(s->flushed));
+	s->flushed = be64toh(s->flushed);
+	memcpy(&pid, PQgetvalue(res, 0, 3), sizeof(pid));
 	if (pgs_buf_failed(snapshot))
 		return pgs_err_nomem(reterr);
 	return source_check_pid(s, (int)be32toh(pid), reterr);
