@@ -21,6 +21,7 @@ line_database DB
 line_prefix P
 line_prefix Q
 load_tables "$DB"
+sql "$DB" -c 'update acc set bal = -1 where id = 1'
 sql "$DB" -c 'create table calm (id int primary key)'
 
 # ---- the role
@@ -38,8 +39,10 @@ MINE=$(sed -E "s/user=[^ ]+/user=$ROLE/" <<< "$DB")
 [ "$MINE" != "$DB" ] || MINE="$DB user=$ROLE"
 nok 'the role cannot read a table' sql "$MINE" -c 'select from acc'
 
-shape() { # I: the columns of the i-th version
-	case $(($1 % 3)) in
+# shape I: the columns of the i-th version. Under load (above 20) secret stays out: a column that changes while it is not captured breaks the
+# chain of the values before and after.
+shape() {
+	case $(($1 % 3 - ($1 > 20 && $1 % 3 == 2))) in
 	0) echo id,bal ;;
 	1) echo id,bal,owner ;;
 	2) echo id,bal,owner,secret ;;
@@ -71,10 +74,11 @@ for ((i = 1; i <= 20; i++)); do
 done
 is "$failed" '' '20 upgrades by it'
 lines() { [ "$(wc -l < "$T/lines" 2> "$T/null")" -ge "$1" ]; }
+: > "$T/lines"
 pgshovel-kafka-relay --file "$T/lines" shop > "$T/file.log" 2>&1 &
 relay=$!
 show_log "$T/file.log"
-ok 'a relay that starts now reads them all' wait_for 120 lines 41
+ok 'a relay that starts now reads them all' wait_for 120 lines 41 || diag "$(wc -l < "$T/lines") lines"
 kill -TERM $relay
 wait $relay
 for ((i = 0; i <= 20; i++)); do
@@ -103,7 +107,7 @@ relay_of() { # SET: pid of its relay
 	local kid
 	# shellcheck disable=SC2013 # words are wanted
 	for kid in $(cat "/proc/$supervisor/task/$supervisor/children" 2> "$T/null"); do
-		tr '\0' '\n' < "/proc/$kid/cmdline" 2> "$T/null" | grep -qx "$1" && echo "$kid" && return
+		{ tr '\0' '\n' < "/proc/$kid/cmdline"; } 2> "$T/null" | grep -qx "$1" && echo "$kid" && return
 	done
 	return 1
 }
