@@ -66,8 +66,14 @@ static int look_inside(struct place *place, const char *id, struct pgs_err *rete
 
 static void look(struct place *place, const char *id)
 {
-	place->reachable = session_open(place->session, &place->err) == 0 &&
-			   look_inside(place, id, &place->err) == 0;
+	for (int tries = 0; tries < 2; tries++) {
+		place->reachable = session_open(place->session, &place->err) == 0 &&
+				   look_inside(place, id, &place->err) == 0;
+		/* A session that was open may have been ended meanwhile, by another admin or a restart. */
+		if (place->reachable || !place->session->conn ||
+		    PQstatus(place->session->conn) == CONNECTION_OK)
+			return;
+	}
 }
 
 int recover_read_decision(struct admin *a, const char *id, enum recover_decision *ret,

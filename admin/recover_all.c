@@ -291,14 +291,16 @@ int recover_orphans(struct admin *a, const char *only, recover_orphan_fn *fn, vo
 
 int recover_all(struct admin *a, const char *id, struct pgs_err *reterr)
 {
-	struct pgs_err first = { 0 };
+	struct pgs_err first = { 0 }, first_orphan = { 0 };
 	size_t found = 0;
 
 	/* Orphans first: one that a failover brought back holds the rollout lock of its set. */
-	if (recover_orphans(a, id, close_orphan, &found, &first, reterr) < 0 ||
+	if (recover_orphans(a, id, close_orphan, &found, &first_orphan, reterr) < 0 ||
 	    recover_intents(a, id, &found, &first, reterr) < 0)
 		return -1;
 	forget_decisions(a);
+	if (first.cls == PGS_ERR_NONE)
+		first = first_orphan;
 	if (first.cls != PGS_ERR_NONE) {
 		*reterr = first;
 		return -1;

@@ -87,6 +87,10 @@ int session_query(struct session *s, const char *sql, int n_params, const char *
 	/* The statement may still run: only a new connection knows where it stands. */
 	if (strcmp(err.code, "interrupt") == 0 || strcmp(err.code, "deadline") == 0)
 		session_close(s);
+	if (strcmp(err.code, "57P01") == 0)
+		(void)pgs_err_set(&err, PGS_ERR_RETRY, "57P01",
+				  "the session was ended: another admin has taken over, or the "
+				  "server is stopping");
 	if (reterr)
 		*reterr = err;
 	return named(s, reterr);
