@@ -103,4 +103,59 @@ static inline int consumer_assign(rd_kafka_t *rk, const char *topic, bool from_e
 	return n;
 }
 
+/* ---- A producer as worker/kafka_conf.c makes it for a relay that has no properties of its own. */
+
+enum { BENCH_COMMIT_MS = 60000 };
+
+static inline void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
+{
+	(void)rk;
+	(void)opaque;
+	if (m->err)
+		die("delivery", rd_kafka_err2str(m->err));
+}
+
+static inline void need(rd_kafka_error_t *error)
+{
+	if (error)
+		die("transaction", rd_kafka_error_string(error));
+}
+
+static inline rd_kafka_t *producer_new(const char *brokers, const char *transactional_id)
+{
+	static const char *const properties[][2] = {
+		{ "compression.type", "zstd" },
+		{ "compression.level", "1" },
+		{ "linger.ms", "5" },
+		{ "batch.size", "1000000" },
+		{ "batch.num.messages", "100000" },
+		{ "queue.buffering.max.messages", "100000" },
+		{ "queue.buffering.max.kbytes", "65536" },
+		{ "socket.nagle.disable", "true" },
+	};
+	char why[256];
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	conf_set(conf, "bootstrap.servers", brokers);
+	conf_set(conf, "transactional.id", transactional_id);
+	for (size_t i = 0; i < PGS_ARRAY_LEN(properties); i++)
+		conf_set(conf, properties[i][0], properties[i][1]);
+	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+	if (!rk)
+		die("producer", why);
+	need(rd_kafka_init_transactions(rk, BENCH_COMMIT_MS));
+	return rk;
+}
+
+static inline void produce(rd_kafka_t *rk, rd_kafka_topic_t *rkt, int32_t partition, char *key,
+			   size_t key_len, char *value, size_t value_len)
+{
+	while (rd_kafka_produce(rkt, partition, RD_KAFKA_MSG_F_COPY, value, value_len, key, key_len,
+				NULL)) {
+		if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			die("produce", rd_kafka_err2str(rd_kafka_last_error()));
+		(void)rd_kafka_flush(rk, 10);
+	}
+}
+
 #endif

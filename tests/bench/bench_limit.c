@@ -14,7 +14,7 @@
 #include "common/clock.h"
 #include "tests/bench/bench.h"
 
-enum { SAMPLES = 50000, COMMIT_MS = 60000, HEADER_AND_TRAILER = 2, POLL_EVERY = 512 };
+enum { SAMPLES = 50000, HEADER_AND_TRAILER = 2, POLL_EVERY = 512 };
 
 struct sample {
 	char *bytes; /* key, then value */
@@ -38,19 +38,6 @@ struct limit {
 	rd_kafka_topic_t *rkt;
 	rd_kafka_topic_t *positions_rkt;
 	uint64_t bytes;
-};
-
-/* The same as worker/kafka_conf.c gives a relay that has no properties of its own. */
-static const char *const properties[][2] = {
-	{ "compression.type", "zstd" },
-	{ "compression.level", "1" },
-	{ "linger.ms", "5" },
-	{ "batch.size", "1000000" },
-	{ "batch.num.messages", "100000" },
-	{ "queue.buffering.max.messages", "100000" },
-	{ "queue.buffering.max.kbytes", "65536" },
-	{ "socket.nagle.disable", "true" },
-	{ "transactional.id", "bench.limit" },
 };
 
 static void take_sample(struct limit *l, const rd_kafka_message_t *m)
@@ -90,33 +77,10 @@ static void take_samples(struct limit *l)
 		die(l->like, "it is empty");
 }
 
-static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
-{
-	(void)rk;
-	(void)opaque;
-	if (m->err)
-		die("delivery", rd_kafka_err2str(m->err));
-}
-
-static void need(rd_kafka_error_t *error)
-{
-	if (error)
-		die("transaction", rd_kafka_error_string(error));
-}
-
 static void open_producer(struct limit *l)
 {
-	char why[256];
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	const struct rd_kafka_metadata *md = NULL;
-	conf_set(conf, "bootstrap.servers", l->brokers);
-	for (size_t i = 0; i < PGS_ARRAY_LEN(properties); i++)
-		conf_set(conf, properties[i][0], properties[i][1]);
-	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-	l->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
-	if (!l->rk)
-		die("producer", why);
-	need(rd_kafka_init_transactions(l->rk, COMMIT_MS));
+	l->rk = producer_new(l->brokers, "bench.limit");
 	l->rkt = rd_kafka_topic_new(l->rk, l->topic, NULL);
 	l->positions_rkt = rd_kafka_topic_new(l->rk, l->positions, NULL);
 	if (rd_kafka_metadata(l->rk, 0, NULL, &md, 10000))
@@ -124,23 +88,12 @@ static void open_producer(struct limit *l)
 	rd_kafka_metadata_destroy(md);
 }
 
-static void produce(struct limit *l, rd_kafka_topic_t *rkt, int32_t partition, char *key,
-		    size_t key_len, char *value, size_t value_len)
-{
-	while (rd_kafka_produce(rkt, partition, RD_KAFKA_MSG_F_COPY, value, value_len, key, key_len,
-				NULL)) {
-		if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-			die("produce", rd_kafka_err2str(rd_kafka_last_error()));
-		(void)rd_kafka_flush(l->rk, 10);
-	}
-}
-
 static void commit(struct limit *l)
 {
 	char position[600];
 	memset(position, 'p', sizeof(position));
-	produce(l, l->positions_rkt, 0, position, 1, position, sizeof(position));
-	need(rd_kafka_commit_transaction(l->rk, COMMIT_MS));
+	produce(l->rk, l->positions_rkt, 0, position, 1, position, sizeof(position));
+	need(rd_kafka_commit_transaction(l->rk, BENCH_COMMIT_MS));
 }
 
 static PGconn *copy_open(const struct limit *l)
@@ -174,7 +127,7 @@ static long pass(struct limit *l, PGconn *conn)
 		if (n % l->batch == 0)
 			need(rd_kafka_begin_transaction(l->rk));
 		const struct sample *s = &l->samples[(size_t)n % l->n_samples];
-		produce(l, l->rkt, s->partition, s->bytes, s->key_len, s->bytes + s->key_len,
+		produce(l->rk, l->rkt, s->partition, s->bytes, s->key_len, s->bytes + s->key_len,
 			s->value_len);
 		l->bytes += s->value_len;
 		if (++n % POLL_EVERY == 0)
