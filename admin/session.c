@@ -87,7 +87,9 @@ int session_query(struct session *s, const char *sql, int n_params, const char *
 	/* The statement may still run: only a new connection knows where it stands. */
 	if (strcmp(err.code, "interrupt") == 0 || strcmp(err.code, "deadline") == 0)
 		session_close(s);
-	if (strcmp(err.code, "57P01") == 0)
+	/* Where it is read before our statement is sent, libpq keeps the text only. */
+	if (strcmp(err.code, "57P01") == 0 ||
+	    strstr(err.msg, "terminating connection due to administrator command"))
 		(void)pgs_err_set(&err, PGS_ERR_RETRY, "57P01",
 				  "the session was ended: another admin has taken over, or the "
 				  "server is stopping");
