@@ -115,7 +115,7 @@ static void put_arguments(const struct cli_command *command, FILE *out)
 static const char bash_head[] =
 	"# bash completion of pgshovel. Made by pgshovel --print-completion bash.\n\n"
 	"_pgshovel_sets() { # WORD...: the program and the general options that were given\n"
-	"\tPGSHOVEL_CONNECT_TIMEOUT=1s \"$@\" set list 2> /dev/null | "
+	"\tPGSHOVEL_CONNECT_TIMEOUT=${PGSHOVEL_CONNECT_TIMEOUT:-1s} \"$@\" set list 2> /dev/null | "
 	"sed -n '2,$s/ .*//p'\n"
 	"}\n\n"
 	"_pgshovel() {\n"
@@ -259,7 +259,8 @@ static const char zsh_head[] =
 	"# zsh completion of pgshovel. Made by pgshovel --print-completion zsh.\n\n"
 	"_pgshovel_sets() {\n"
 	"\tlocal -a sets\n"
-	"\tsets=(${(f)\"$(PGSHOVEL_CONNECT_TIMEOUT=1s ${=1} set list 2> /dev/null | "
+	"\tsets=(${(f)\"$(PGSHOVEL_CONNECT_TIMEOUT=${PGSHOVEL_CONNECT_TIMEOUT:-1s} ${=1} set list "
+	"2> /dev/null | "
 	"sed -n '2,$s/ .*//p')\"})\n"
 	"\tcompadd -a sets\n"
 	"}\n\n"

@@ -134,6 +134,8 @@ kill -KILL "$ADMIN"
 wait "$ADMIN" 2> "$T/null"
 lock_gone() { [ -z "$(zktool --hosts "$ZOOKEEPER" list "/$CLUSTER" | grep -x admin)" ]; }
 wait_for 60 lock_gone
+run pgshovel txn recover --dry-run
+like "$RC $OUT" '^0 .*[0-9a-f]{32} +upgrade +example' 'txn recover --dry-run lists it'
 cured 'rollout [0-9a-f]{32} is open' 'an open rollout'
 ok 'an upgrade with another table is killed when its triggers are made' eval \
 	"sed 's/{ name = \"public.parts\"; }/{ name = \"public.parts\"; }, { name = \"public.audit\"; }/' '$T/set' > '$T/next' &&
