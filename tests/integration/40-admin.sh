@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=400
+# test: limit=600
 # tests/integration/40-admin.sh: pgshovel's commands and each of their error cases, on two PostgreSQL servers, without Kafka (a script
 # stands for the relay's --task). Killed and interrupted admins are in 41-admin-crash.sh.
 set -u

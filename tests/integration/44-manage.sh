@@ -220,6 +220,8 @@ is "$RC $(captured)" '0 0' 'none' || diag "$ERR"
 
 # ---- completion
 
+export PGSHOVEL_CONNECT_TIMEOUT=60s # at the prompt it is a second
+
 completed() { # WORD…: what completes the last one
 	bash -c '
 		. "$1"; shift

@@ -129,18 +129,18 @@ cured "prepared transaction \"pgshovel:$CLUSTER:$ID:0\" is left" 'a prepared tra
 is "$(count "$A" 'pg_prepared_xacts where database = current_database()')" 0 'it is gone'
 stop_at prepared pgshovel set upgrade example "$T/set" --skip-kafka > "$T/null" || diag 'nothing had to be upgraded'
 sed 's/"owner"/"owner", "balance"/' "$T/set" > "$T/next"
-ok 'an upgrade is killed' stop_at prepared pgshovel --session-timeout 2s set upgrade example "$T/next" --skip-kafka
+ok 'an upgrade is killed' stop_at prepared pgshovel --session-timeout 6s set upgrade example "$T/next" --skip-kafka
 kill -KILL "$ADMIN"
 wait "$ADMIN" 2> "$T/null"
 lock_gone() { [ -z "$(zktool --hosts "$ZOOKEEPER" list "/$CLUSTER" | grep -x admin)" ]; }
-wait_for 60 lock_gone
+wait_for 120 lock_gone
 run pgshovel txn recover --dry-run
 like "$RC $OUT" '^0 .*[0-9a-f]{32} +upgrade +example' 'txn recover --dry-run lists it'
 cured 'rollout [0-9a-f]{32} is open' 'an open rollout'
 ok 'an upgrade with another table is killed when its triggers are made' eval \
 	"sed 's/{ name = \"public.parts\"; }/{ name = \"public.parts\"; }, { name = \"public.audit\"; }/' '$T/set' > '$T/next' &&
-	stop_at stubbed pgshovel --session-timeout 2s set upgrade example '$T/next' --skip-kafka && kill -KILL \$ADMIN"
-wait_for 60 lock_gone
+	stop_at stubbed pgshovel --session-timeout 6s set upgrade example '$T/next' --skip-kafka && kill -KILL \$ADMIN"
+wait_for 120 lock_gone
 zktool --hosts "$ZOOKEEPER" remove "/$CLUSTER/rollouts/$(zktool --hosts "$ZOOKEEPER" list "/$CLUSTER/rollouts")" # and even the intent is lost
 cured 'table public.audit has capture triggers of set "example", which does not capture it' 'triggers that were left behind'
 is "$(count "$A" "pg_trigger where tgrelid = 'audit'::regclass and tgname like ' pgshovel%'")$(count "$B" "pg_trigger where tgrelid = 'audit'::regclass and tgname like ' pgshovel%'")" 00 'they are gone'

@@ -127,7 +127,7 @@ for ((i = 21; i <= 20 + upgrades; i++)); do
 	run pgshovel set upgrade "$T/next.pgshovel"
 	echo "$OUT ${EPOCHREALTIME/[.,]/}" >> "$T/returned"
 	[ "$RC" = 0 ] || failed+="$i: $ERR; "
-	wait_for 60 another "$old" || failed+="$i: no new relay; "
+	wait_for 120 another "$old" || failed+="$i: no new relay; "
 done
 is "$failed" '' "$upgrades upgrades under load, each with a new relay"
 load_wait

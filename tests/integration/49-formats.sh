@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=300
+# test: limit=600
 # tests/integration/49-formats.sh: a database whose schema an earlier version installed (tests/fixtures/format-N.sql), with a set and events in
 # the queue, is brought to this version by cluster upgrade; what is newer than this program is refused with one line. No Kafka.
 set -u
@@ -96,7 +96,7 @@ refused 78 'is at version 99.0' 'also by cluster upgrade'
 pgshovel-kafka-relay --file "$T/lines" example > "$T/relay.log" 2>&1 &
 relay=$!
 told() { grep -q "$1" "$T/relay.log"; }
-ok 'the relay says it, too' wait_for 60 told 'format 99'
+ok 'the relay says it, too' wait_for 120 told 'format 99'
 kill -TERM $relay
 wait $relay
 sql "$DB" -c "update $SCHEMA.node set software = '$SOFTWARE', format = 1"

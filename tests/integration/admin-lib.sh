@@ -52,7 +52,7 @@ refused() { # STATUS REGEX NAME
 }
 
 admin() {
-	run pgshovel --connect-timeout 5s "$@"
+	run pgshovel --connect-timeout 20s "$@"
 }
 
 count() { # CONNINFO SQL
