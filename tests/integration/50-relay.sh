@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=400
+# test: limit=900
 # tests/integration/50-relay.sh: one relay against real servers, without a supervisor: killed at every step of relay.c, fenced, given a
 # backlog that does not fit its memory, a record that does not fit Kafka, and a file instead of Kafka. Each time every event is in
 # Kafka once for a read_committed reader.
@@ -19,22 +19,23 @@ sql "$DB" -c 'create table acc (id int primary key, bal int not null, pad text)'
 	-c 'create schema marks' -c 'create table marks.mark (id text primary key)'
 SET_PARTITIONS=4
 SET_EXTRA='relay = { batch_events = 2000; window_memory = "8MB"; };'
-set_file one "$P" "$DB" acc marks.mark > "$T/one.pgshovel"
+set_file one "$P" "$DB" acc marks.mark | sed '/^kafka = /s/ \];/, "transaction.timeout.ms=10000" ];/' > "$T/one.pgshovel"
 ok 'cluster initialize' pgshovel cluster initialize
 ok 'set create' pgshovel set create one "$T/one.pgshovel"
 pgshovel set inspect one > "$T/document" 2> /dev/null
-spawn=0 relay=0 driver=0
+spawn=0 relay=0 driver=0 drive=''
 
 relay_start() { # [OPTION…]: a newer owner each time
 	spawn=$((spawn + 1))
-	: > "$T/drive"
-	drive --cluster "$CLUSTER" --set one --document "$T/document" --partitions 4 --token "1.1.$spawn" "$@" > "$T/drive" 2>> "$T/relay.log" &
+	drive=$T/drive.$spawn
+	: > "$drive"
+	drive --cluster "$CLUSTER" --set one --document "$T/document" --partitions 4 --token "1.1.$spawn" "$@" > "$drive" 2>> "$T/relay.log" &
 	driver=$!
-	wait_for 10 grep -q '^pid' "$T/drive"
-	relay=$(awk '/^pid/ { print $2; exit }' "$T/drive")
+	wait_for 10 grep -q '^pid' "$drive"
+	relay=$(awk '/^pid/ { print $2; exit }' "$drive")
 }
 works() {
-	grep -q ' working ' "$T/drive"
+	grep -q ' working ' "$drive"
 }
 relay_stop() { # exit status in RC
 	kill -TERM "$driver" 2> /dev/null
@@ -65,22 +66,27 @@ ok 'a restart goes on' delivered
 relay_stop
 
 # ---- killed at every step; the next relay makes it good
-n_steps=0 killed=0
-while read -r step _; do
-	n_steps=$((n_steps + 1))
+changes() { # STEP
+	sql "$DB" -c "update acc set bal = bal + 1 where id <= 50" -c "insert into acc select max(id) + 1, 0, '$1' from acc"
+}
+relay_at() { # STEP: a relay that is stopped there
 	rm -f "$T/stopped"
-	sql "$DB" -c "update acc set bal = bal + 1 where id <= 50" -c "insert into acc select max(id) + 1, 0, '$step' from acc"
-	PGSHOVEL_STOP_AT=$step PGSHOVEL_STOP_FILE=$T/stopped relay_start
+	PGSHOVEL_STOP_AT=$1 PGSHOVEL_STOP_FILE=$T/stopped relay_start
 	# the mark moves only when there is a tick to move to
-	[[ $step != before_mark && $step != marked ]] || { wait_for 15 works; sql "$DB" -c "select pgq.force_tick('pgshovel:$CLUSTER:one')" -c "select pgq.ticker('pgshovel:$CLUSTER:one')" > /dev/null; }
-	if wait_for 20 test -s "$T/stopped"; then
-		killed=$((killed + 1))
-	else
-		diag "step $step was not reached"
-	fi
+	[[ $1 != before_mark && $1 != marked ]] || { wait_for 30 works; sql "$DB" -c "select pgq.force_tick('pgshovel:$CLUSTER:one')" -c "select pgq.ticker('pgshovel:$CLUSTER:one')" > /dev/null; }
+	wait_for 60 test -s "$T/stopped" && return
+	diag "step $1 was not reached"
+	return 1
+}
+mapfile -t steps < <(pgshovel-kafka-relay --steps | awk '{ print $1 }')
+n_steps=${#steps[@]} killed=0
+for step in "${steps[@]}"; do
+	changes "$step"
+	! relay_at "$step" || killed=$((killed + 1))
 	kill -KILL "$relay"
 	wait "$driver" 2> /dev/null
-done < <(pgshovel-kafka-relay --steps)
+	[ "$killed" != 0 ] || break # no steps in this build
+done
 if [ "$killed" = 0 ]; then
 	skip "$n_steps" 'no steps in this build'
 else
@@ -93,7 +99,6 @@ ok 'rows from Kafka equal the table' same
 
 # ---- a zombie: stopped in the middle of a transaction while a newer owner takes over
 zombie=$relay zombie_driver=$driver
-cp "$T/drive" "$T/drive.zombie"
 kill -STOP "$zombie"
 sql "$DB" -c "update acc set bal = bal + 1 where id <= 10"
 relay_start
@@ -104,15 +109,33 @@ is $? 79 'the old one is fenced: exit status 79'
 sql "$DB" -c "update acc set bal = bal + 1 where id <= 10"
 ok 'the new one goes on' delivered
 relay_stop
-PGSHOVEL_STOP_AT=produced_all PGSHOVEL_STOP_FILE=$T/stopped2 relay_start
-sql "$DB" -c "update acc set bal = bal + 1 where id <= 10"
-if wait_for 10 test -s "$T/stopped2"; then
-	zombie=$relay zombie_driver=$driver
+
+# ---- stopped at every step, for longer than a transaction may last, while the next relay takes over
+if [ "$killed" != 0 ]; then
+	zombies=() drivers=() since=$SECONDS
+	for step in "${steps[@]}"; do
+		changes "zombie $step"
+		relay_at "$step" || continue
+		zombies+=("$relay") drivers+=("$driver")
+	done
+	is ${#zombies[@]} "$n_steps" "stopped at each of $n_steps steps"
 	relay_start
-	ok 'taken over in mid-transaction' delivered
-	kill -CONT "$zombie"
-	wait "$zombie_driver"
-	is $? 79 'the zombie commits nothing: exit status 79'
+	ok 'the last of them delivers everything' delivered
+	old() { [ $((SECONDS - since)) -gt 12 ]; }
+	wait_for 15 old
+	changes 'before the zombies go on'
+	kill -CONT "${zombies[@]}"
+	fenced=0
+	for i in "${!drivers[@]}"; do
+		wait "${drivers[i]}"
+		rc=$?
+		[ $rc = 79 ] && fenced=$((fenced + 1)) || diag "the one stopped at ${steps[i]} ended with $rc"
+	done
+	is $fenced "$n_steps" 'each is fenced when it goes on: exit status 79'
+	changes 'after the zombies'
+	ok 'the owner goes on' delivered
+	ok 'rows from Kafka equal the table' same
+	relay_stop
 fi
 ok 'no event twice, chains hold, after zombies' consume_prefix "$P" --check
 
@@ -181,5 +204,5 @@ ok 'Kafka again' delivered
 sql "$DB" -c "insert into acc values (999999, 1, repeat('y', 2000000))"
 wait "$driver"
 is $? 78 'a record over the limit stops the set: exit status 78'
-like "$(grep '^dying' "$T/drive")" '^dying 78 .*event [0-9]+ of transaction [0-9]+, table "public.acc", key .*999999' 'with its coordinates'
+like "$(grep '^dying' "$drive")" '^dying 78 .*event [0-9]+ of transaction [0-9]+, table "public.acc", key .*999999' 'with its coordinates'
 tap_done
