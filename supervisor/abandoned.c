@@ -236,12 +236,33 @@ static void start(struct supervisor *sup)
 
 /* ---- looking ---- */
 
-/* The claim is ours; once the child has ended abandoned_pump() gives it back. */
+static void on_list_again(struct zk *zk, const struct pgs_err *err, char *const *names, size_t n,
+			  const struct zk_stat *stat, void *ctx)
+{
+	struct supervisor *sup = ctx;
+
+	(void)zk;
+	(void)names;
+	(void)stat;
+	answered(sup);
+	sup->abandoned.n_open = (unsigned)n;
+	if (err)
+		desired_request_failed(sup, err);
+	else if (n > 0 && !sup->stopping)
+		start(sup);
+}
+
+/* The claim is ours; abandoned_pump() gives it back. Whoever had it before us may have done the work. */
 static void claimed(struct supervisor *sup)
 {
+	struct pgs_err err;
+
 	sup->abandoned.claimed = true;
-	if (!sup->stopping)
-		start(sup);
+	if (zk_list(sup->zk, zpath_rollouts(sup->config.cluster).text, false, on_list_again, sup,
+		    &err) < 0)
+		desired_request_failed(sup, &err);
+	else
+		sent(sup);
 }
 
 static void on_owner(struct zk *zk, const struct pgs_err *err, const struct zk_stat *stat,
@@ -302,7 +323,7 @@ static void on_admin(struct zk *zk, const struct pgs_err *err, const struct zk_s
 	answered(sup);
 	if (!err) {
 		ab->open_since_us = 0;
-		pgs_log(PGS_LOG_DEBUG, NULL, "%u rollouts are open and an admin is at work",
+		pgs_log(PGS_LOG_DEBUG, NULL, "rollouts are open (%u) and an admin is at work",
 			ab->n_open);
 		return;
 	}

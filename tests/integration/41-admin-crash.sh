@@ -158,7 +158,7 @@ like "$OUT" 'fedcba9876543210fedcba9876543210  *unknown  *d1 \(prepared\)  *[0-9
 
 # ---- a supervisor ends what nobody does
 
-export PGSHOVEL_RECOVER_AFTER=1s
+export PGSHOVEL_RECOVER_AFTER=1s PGSHOVEL_SESSION_TIMEOUT=30s
 zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
 mkfifo "$T/hold"
 zktool --hosts "$ZOOKEEPER" hold "/$CLUSTER/admin" 'host 1 an admin at work' < "$T/hold" > "$T/null" &
@@ -171,7 +171,7 @@ for host in one two; do
 	PGSHOVEL_HOST=$host pgshoveld_start "SUP_$host" --log-level debug
 done
 looked_on() { # at least three times each
-	[ "$(grep -c 'rollouts are open and an admin is at work' "$T/SUP_one.log")" -ge 3 ] && [ "$(grep -c 'rollouts are open and an admin is at work' "$T/SUP_two.log")" -ge 3 ]
+	[ "$(grep -c 'rollouts are open (1) and an admin is at work' "$T/SUP_one.log")" -ge 3 ] && [ "$(grep -c 'rollouts are open (1) and an admin is at work' "$T/SUP_two.log")" -ge 3 ]
 }
 ok 'supervisors see a rollout that is open and an admin at work' wait_for 90 looked_on
 is "$(cat "$T"/SUP_*.log | grep -c 'running "pgshovel txn recover"')" 0 'and let it work'
@@ -190,8 +190,8 @@ is "$(count "$A" 'pg_prepared_xacts where database = current_database()') $(coun
 stop_at prepared:1 pgshovel --skip-kafka set upgrade "$T/0"
 kill -KILL "$ADMIN"
 wait "$ADMIN" 2>/dev/null
-zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
 sql "$POSTGRES" -c "alter database $NAME_B allow_connections false" -c "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '$NAME_B'" > "$T/null"
+zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
 backs_off() {
 	grep -q 'could not recover the rollouts that were left open: "pgshovel txn recover" ended with exit status 75; trying again in [0-9]* s' "$T"/SUP_*.log
 }
