@@ -21,8 +21,16 @@ line_own pg=--fsync pg=--set=wal_writer_delay=10s pg=--set=wal_writer_flush_afte
 fault_begin
 first='' supervisor=''
 
+<<<<<<<
 # ---- a commit that was read and produced, and lost by the source
 PGSHOVEL_STOP_AT=produced_all:2 PGSHOVEL_STOP_FILE=$T/stopped pgshoveld_start first --host "a$SUFFIX" --session-timeout 4s
+wal_writer() {
+	sql "$DB" -c "select pid from pg_stat_activity where backend_type = 'walwriter'"
+}
+=======
+# ---- a commit that was read, and lost by the source before it was flushed
+PGSHOVEL_STOP_AT=window_read:2 PGSHOVEL_STOP_FILE=$T/stopped pgshoveld_start first --host "a$SUFFIX" --session-timeout 4s
+>>>>>>>
 bal() {
 	sql "$DB" -c "select bal from acc where id = 1"
 }
@@ -31,12 +39,26 @@ first_seen() {
 }
 sql "$DB" -c 'update acc set bal = 1 where id = 1'
 ok 'the line is up' wait_for 60 first_seen || exit 1
+# the relay's own commits flush as well: the first note of a delivery has been written
+noted() {
+	[ "$(sql "$DB" -c "select lsn is not null from pgshovel_$CLUSTER.hint")" = t ]
+}
+wait_for 60 noted
+kill -STOP "$(wal_writer)"
 PGOPTIONS='-c synchronous_commit=off' sql "$DB" -c 'update acc set bal = 2 where id = 1'
 if wait_for 20 test -s "$T/stopped"; then
 	relay=$(relay_of "$first")
 	server_kill pg "$OWN"
 	server_start pg "$OWN" > /dev/null
-	is "$(bal)" 1 'the source lost a commit whose event was produced'
+<<<<<<<
+	if [ "$(bal)" = 1 ]; then
+		pass 'the source lost a commit whose event was produced'
+	else
+		skip 'the source lost a commit whose event was produced' 'somebody flushed it: a tick'
+	fi
+=======
+	is "$(bal)" 1 'the source lost a commit whose event was read'
+>>>>>>>
 	kill -CONT "$relay"
 	load_touch "$DB"
 	ok 'the relay goes on by itself' load_delivered "$DB" "$P" 60
@@ -136,7 +158,7 @@ else
 fi
 
 # ---- nobody flushes the log, an idle transaction among those who do not: the relay does not wait for them with a Kafka transaction open
-writer=$(sql "$DB" -c "select pid from pg_stat_activity where backend_type = 'walwriter'")
+writer=$(wal_writer)
 coproc IDLE { psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DB" 2>&1; }
 echo "begin; insert into ord (id, acc) values (nextval('ord_id'), 1); select 'open';" >&"${IDLE[1]}"
 read -r -t 60 _ <&"${IDLE[0]}"
