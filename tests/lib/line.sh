@@ -71,10 +71,12 @@ line_begin() {
 
 line_end() {
 	local pid prefix database
-	for pid in $(jobs -p); do # relays and supervisors that the test left behind
+	# Relays and supervisors that the test left behind. Only what runs: bash lists the last job for ever, and its number
+	# may be somebody else's by now.
+	for pid in $(jobs -pr); do
 		kill -TERM "$pid" 2>/dev/null
 	done
-	for pid in $(jobs -p); do
+	for pid in $(jobs -pr); do
 		wait_for 20 server_process_gone "$pid" || kill -KILL "$pid" 2>/dev/null
 	done
 	if [ -z "$line_is_own" ]; then
