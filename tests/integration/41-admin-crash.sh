@@ -162,7 +162,8 @@ export PGSHOVEL_RECOVER_AFTER=1s PGSHOVEL_SESSION_TIMEOUT=30s
 zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
 mkfifo "$T/hold"
 zktool --hosts "$ZOOKEEPER" hold "/$CLUSTER/admin" 'host 1 an admin at work' < "$T/hold" > "$T/null" &
-exec {HOLD}> "$T/hold"
+HOLDER=$!
+exec {HOLD}> "$T/hold" # the supervisors inherit it: the holder is killed in the end
 lock_taken() {
 	! lock_gone
 }
@@ -175,6 +176,8 @@ looked_on() { # at least three times each
 }
 ok 'supervisors see a rollout that is open and an admin at work' wait_for 90 looked_on
 is "$(cat "$T"/SUP_*.log | grep -c 'running "pgshovel txn recover"')" 0 'and let it work'
+{ kill -KILL "$HOLDER"; wait "$HOLDER"; } 2>/dev/null
+zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
 exec {HOLD}>&-
 nothing_open() {
 	[ -z "$(zktool --hosts "$ZOOKEEPER" list "/$CLUSTER/rollouts")" ]
