@@ -57,7 +57,7 @@ zk_setup() { # FOLDER [OPTION…]
 # zk_ask PORT WORD: a four-letter word. Bounded, because a server that still loads its database may never answer a connection.
 zk_ask() {
 	# shellcheck disable=SC2016
-	timeout 0.5 bash -c 'exec 3<> "/dev/tcp/127.0.0.1/$1" && printf %s "$2" >&3 && cat <&3' ask "$1" "$2" 2>/dev/null
+	timeout 3 bash -c 'exec 3<> "/dev/tcp/127.0.0.1/$1" && printf %s "$2" >&3 && cat <&3' ask "$1" "$2" 2>/dev/null
 }
 
 zk_serves() { # FOLDER of a node
@@ -87,6 +87,6 @@ zk_launch() { # FOLDER
 			-Dzookeeper.jmx.log4j.disable=true -Dzookeeper.extendedTypesEnabled=true -Dzookeeper.forceSync=no \
 			-cp "$node/conf:$zk_jars" org.apache.zookeeper.server.quorum.QuorumPeerMain "$node/conf/zoo.cfg"
 	done
-	wait_for 60 zk_answers "$1"
+	wait_for 120 zk_answers "$1"
 	zk_up "$1"
 }
