@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "tests/chaos/deeds.h"
 
@@ -238,6 +239,8 @@ int main(int argc, char **argv)
 		fputs("Usage: chaos_load CONNINFO SEED SESSIONS\n", stderr);
 		return 2;
 	}
+	(void)prctl(PR_SET_PDEATHSIG,
+		    SIGKILL); /* nobody else would end it when its server is gone */
 	(void)sigaction(SIGTERM, &action, NULL);
 	(void)sigaction(SIGINT, &action, NULL);
 	for (int i = 0; i <= n; i++) {
