@@ -239,8 +239,8 @@ int main(int argc, char **argv)
 		fputs("Usage: chaos_load CONNINFO SEED SESSIONS\n", stderr);
 		return 2;
 	}
-	(void)prctl(PR_SET_PDEATHSIG,
-		    SIGKILL); /* nobody else would end it when its server is gone */
+	/* Nobody else would end it when its server is gone. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)sigaction(SIGTERM, &action, NULL);
 	(void)sigaction(SIGINT, &action, NULL);
 	for (int i = 0; i <= n; i++) {
