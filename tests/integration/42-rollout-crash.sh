@@ -194,53 +194,61 @@ kind_name() {
 turns=0
 # The cases of one pass of one step: AFTER is what must stand afterwards, PREPARED whether there are prepared transactions.
 cases_of() { # KIND LABEL AFTER(old|new) PREPARED
-	local kind=$1 label=$2 after=$3 prepared=$4 name turn conninfo gid out
+	local kind=$1 label=$2 after=$3 prepared=$4 name faults=(away overtaken) fault
 	name="$(kind_name "$kind"), $SIZE databases, killed at $label"
 	turns=$((turns + 1))
-	turn=$((turns % SIZE)) conninfo=${D[turns % SIZE]}
 
 	stopped_at "$kind" "$label" || return
 	dead
 	recover "$name"
 	report "$name" "$(after)"
 
-	# With one database every fault at every pass; with three only where there is something to lose.
-	[ "$prepared" = 1 ] || [ "$SIZE" = 1 ] || return 0
+	# With one database every fault at every pass; with three one of them in turn, where there is something to lose.
+	[ "$prepared" = 0 ] || faults=(away gone overtaken)
+	[ "$SIZE" = 1 ] || { [ "$prepared" = 1 ] && faults=("${faults[turns % 3]}") || faults=(); }
+	for fault in ${faults[@]+"${faults[@]}"}; do
+		"case_$fault" "$kind" "$label" "$after" "$name" "$((turns / 3 % SIZE))" || return
+	done
+}
 
-	stopped_at "$kind" "$label" || return
+case_away() { # KIND LABEL AFTER NAME DATABASE
+	local after=$3 out
+	stopped_at "$1" "$2" || return
 	dead
-	sql "$POSTGRES" -c "alter database l_${LANE}_$turn allow_connections false" -c "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = 'l_${LANE}_$turn'" > "$T/null.$LANE"
+	sql "$POSTGRES" -c "alter database l_${LANE}_$5 allow_connections false" -c "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = 'l_${LANE}_$5'" > "$T/null.$LANE"
 	out=$(pgshovel --skip-kafka txn recover 2>&1)
-	[[ $? = 0 || $out = *"\"d$turn\""* ]] || echo "$LANE: $name, database $turn away: $out" >&2
-	sql "$POSTGRES" -c "alter database l_${LANE}_$turn allow_connections true"
-	recover "$name, database $turn away"
-	report "$name, database $turn away meanwhile" "$(after)"
+	[[ $? = 0 || $out = *"\"d$5\""* ]] || echo "$LANE: $4, database $5 away: $out" >&2
+	sql "$POSTGRES" -c "alter database l_${LANE}_$5 allow_connections true"
+	recover "$4, database $5 away"
+	report "$4, database $5 away meanwhile" "$(after)"
+}
 
-	if [ "$prepared" = 1 ]; then
-		stopped_at "$kind" "$label" || return
-		dead
-		gid=$(sql "$conninfo" -c "select gid from pg_prepared_xacts where database = current_database()")
-		if [ -n "$gid" ]; then
-			sql "$conninfo" -c "rollback prepared '$gid'"
-			recover "$name, prepared transaction $turn gone" 2> "$T/gone.$LANE"
-			report "$name, prepared transaction $turn rolled back by hand" "$(after)"
-			cat "$T/gone.$LANE" >&2
-		else # nothing of it there: as the first case
-			recover "$name"
-			AT='?'
-		fi
+case_gone() { # the same: the prepared transaction of one database rolled back by hand
+	local after=$3 gid
+	stopped_at "$1" "$2" || return
+	dead
+	gid=$(sql "${D[$5]}" -c "select gid from pg_prepared_xacts where database = current_database()")
+	if [ -n "$gid" ]; then
+		sql "${D[$5]}" -c "rollback prepared '$gid'"
+		recover "$4, prepared transaction $5 gone"
+		report "$4, prepared transaction $5 rolled back by hand" "$(after)"
+	else # nothing of it there: as without a fault
+		recover "$4"
+		AT='?'
 	fi
+}
 
-	# another admin does the same command whole while the first is stopped; then the first goes on
-	stopped_at "$kind" "$label" || return
+case_overtaken() { # the same: another admin does the same command whole while the first is stopped; then the first goes on
+	local out
+	stopped_at "$1" "$2" || return
 	zk expire "/$CLUSTER/admin"
 	out=$(adm "${COMMAND[@]}" 2>&1)
-	[[ $? = 0 || $out = *'already exists'* || $out = *'does not exist'* ]] || echo "$LANE: $name, another admin: $out" >&2
+	[[ $? = 0 || $out = *'already exists'* || $out = *'does not exist'* ]] || echo "$LANE: $4, another admin: $out" >&2
 	kill -CONT "$ADMIN"
-	wait_for 120 line_gone "$ADMIN" || echo "$LANE: $name: the admin that was overtaken hangs" >&2
+	wait_for 120 line_gone "$ADMIN" || echo "$LANE: $4: the admin that was overtaken hangs" >&2
 	wait "$ADMIN"
-	recover "$name, overtaken"
-	report "${name/killed/overtaken}" "$(wanted "$NEW")"
+	recover "$4, overtaken"
+	report "${4/killed/overtaken}" "$(wanted "$NEW")"
 }
 
 after() {
@@ -415,8 +423,8 @@ done
 
 # ---- the server restarted while prepared transactions are open: all lanes wait at their next such step, one restart for all
 
-restart_labels() { # KIND LANE: passes of steps at which something is prepared
-	meanings < "$T/steps.$1.$2" | awk '$3 == 1 { print $1 ":" $2 }'
+restart_labels() { # KIND LANE: steps at which something is prepared, each at its first pass so far
+	meanings < "$T/steps.$1.$2" | awk '$3 == 1 && !seen[substr($1, 1, index($1, ":"))]++ { print $1 ":" $2 }'
 }
 
 at_step() { # LANE KIND LABEL AFTER
