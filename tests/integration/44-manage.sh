@@ -229,7 +229,7 @@ completed() { # WORD…: what completes the last one
 		_pgshovel
 		printf "%s\n" ${COMPREPLY[@]+"${COMPREPLY[@]}"}' bash "$BUILD/completion/pgshovel.bash" "$@" | tr '\n' ' '
 }
-is "$(completed '')" 'cluster set node event config txn ' 'bash: nouns'
+is "$(completed '')" 'cluster set host node event config txn ' 'bash: nouns'
 is "$(completed s)" 'set ' 'bash: a noun begun'
 is "$(completed cluster '')" 'initialize upgrade verify recover ' 'bash: verbs'
 is "$(completed --json set up)" 'upgrade update ' 'bash: verbs behind an option, the alias too'
