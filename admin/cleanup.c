@@ -63,12 +63,28 @@ static int drop_captures(struct session *s, const char *set, uint64_t deadline_u
 	return 0;
 }
 
+int cleanup_fit_table(struct session *s, const char *set, const PGresult *tables, int row,
+		      const char *verb, uint64_t deadline_us, struct pgs_err *reterr)
+{
+	const char *const params[] = { set, PQgetvalue(tables, row, 0),
+				       PQgetisnull(tables, row, 1) ? NULL
+								   : PQgetvalue(tables, row, 1),
+				       PQgetvalue(tables, row, 2) };
+	char sql[256], what[256];
+
+	snprintf(sql, sizeof(sql), "select %s.capture_stub($1, $2::oid::regclass, $3::text[], $4)",
+		 s->a->schema);
+	snprintf(what, sizeof(what), "%s the capture triggers of %s", verb,
+		 PQgetvalue(tables, row, 3));
+	return session_patient(s, sql, 4, params, what, deadline_us, reterr);
+}
+
 /* Triggers of captured tables hold exactly the columns of the version that stands. */
 static int fit_captures(struct session *s, const char *set, uint64_t deadline_us,
 			struct pgs_err *reterr)
 {
 	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
-	char sql[768], what[256];
+	char sql[768];
 
 	snprintf(
 		sql, sizeof(sql),
@@ -80,19 +96,11 @@ static int fit_captures(struct session *s, const char *set, uint64_t deadline_us
 		s->a->schema, s->a->schema);
 	if (session_query(s, sql, 1, &set, &res, reterr) < 0)
 		return -1;
-	snprintf(sql, sizeof(sql), "select %s.capture_stub($1, $2::oid::regclass, $3::text[], $4)",
-		 s->a->schema);
 	struct progress progress = { .database = s->name,
 				     .what = "tables fitted",
 				     .total = (size_t)PQntuples(res) };
 	for (int i = 0; i < PQntuples(res); i++) {
-		const char *const params[] = { set, PQgetvalue(res, i, 0),
-					       PQgetisnull(res, i, 1) ? NULL
-								      : PQgetvalue(res, i, 1),
-					       PQgetvalue(res, i, 2) };
-		snprintf(what, sizeof(what), "fit the capture triggers of %s",
-			 PQgetvalue(res, i, 3));
-		if (session_patient(s, sql, 4, params, what, deadline_us, reterr) < 0)
+		if (cleanup_fit_table(s, set, res, i, "fit", deadline_us, reterr) < 0)
 			return -1;
 		progress_step(&progress);
 	}

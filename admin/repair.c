@@ -76,7 +76,7 @@ static int fit(struct session *s, const char *set, uint64_t deadline_us, struct 
 {
 	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
 	const char *schema = s->a->schema;
-	char sql[1024], what[256];
+	char sql[1024];
 
 	snprintf(sql, sizeof(sql),
 		 "select l.rel, case when l.rel = r.reloid and not r.all_columns then (select "
@@ -88,18 +88,9 @@ static int fit(struct session *s, const char *set, uint64_t deadline_us, struct 
 		 schema, schema, schema);
 	if (session_query(s, sql, 1, &set, &res, reterr) < 0)
 		return -1;
-	snprintf(sql, sizeof(sql), "select %s.capture_stub($1, $2::oid::regclass, $3::text[], $4)",
-		 schema);
-	for (int i = 0; i < PQntuples(res); i++) {
-		const char *const params[] = { set, PQgetvalue(res, i, 0),
-					       PQgetisnull(res, i, 1) ? NULL
-								      : PQgetvalue(res, i, 1),
-					       PQgetvalue(res, i, 2) };
-		snprintf(what, sizeof(what), "make the capture triggers of %s",
-			 PQgetvalue(res, i, 3));
-		if (session_patient(s, sql, 4, params, what, deadline_us, reterr) < 0)
+	for (int i = 0; i < PQntuples(res); i++)
+		if (cleanup_fit_table(s, set, res, i, "make", deadline_us, reterr) < 0)
 			return -1;
-	}
 	snprintf(
 		sql, sizeof(sql),
 		"select %s.capture_replace(r.set_name, r.id) from %s.relation r join pg_class k on "
