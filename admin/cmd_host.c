@@ -90,11 +90,6 @@ static void add_row(struct render_table *table, struct pgs_buf *json, const char
 	pgs_buf_putc(json, '}');
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Known hosts: those with a node, a mark or a status, each once. Views into the two lists, cut at the "~". */
 static size_t known_hosts(char *const *nodes, size_t n_nodes, char *const *statuses,
 			  size_t n_statuses, char **ret)
@@ -106,7 +101,7 @@ static size_t known_hosts(char *const *nodes, size_t n_nodes, char *const *statu
 			ret[n++] = nodes[i];
 	for (size_t i = 0; i < n_statuses; i++)
 		ret[n++] = statuses[i];
-	qsort(ret, n, sizeof(*ret), by_name);
+	qsort(ret, n, sizeof(*ret), zk_names_compare);
 	for (size_t i = 0; i < n; i++)
 		if (n_unique == 0 || strcmp(ret[n_unique - 1], ret[i]) != 0)
 			ret[n_unique++] = ret[i];

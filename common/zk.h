@@ -148,6 +148,9 @@ int zk_wait_multi(struct zk *zk, const struct zk_op *ops, size_t n, uint64_t dea
 		  int *ret_failed, struct pgs_err *reterr) PGS_MUST_CHECK;
 void zk_names_free(char **names, size_t n);
 
+/* The order of names, for qsort() and bsearch() over arrays of strings. */
+int zk_names_compare(const void *a, const void *b);
+
 /* True when the outcome of a writing request is unknown after this error. */
 bool zk_err_unknown(const struct pgs_err *err);
 

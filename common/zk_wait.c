@@ -87,7 +87,7 @@ static void on_data(struct zk *zk, const struct pgs_err *err, const char *data, 
 		pgs_buf_put(&answer->data, data, len);
 }
 
-static int by_name(const void *a, const void *b)
+int zk_names_compare(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -110,7 +110,7 @@ static void on_names(struct zk *zk, const struct pgs_err *err, char *const *name
 	if (!answer->names || answer->n_names != n)
 		(void)pgs_err_nomem(&answer->err);
 	else
-		qsort(answer->names, n, sizeof(char *), by_name);
+		qsort(answer->names, n, sizeof(char *), zk_names_compare);
 }
 
 static void on_multi(struct zk *zk, const struct pgs_err *err, int failed, void *ctx)

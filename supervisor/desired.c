@@ -198,11 +198,6 @@ static void on_set(struct zk *zk, const struct pgs_err *err, const char *data, s
 	take_document(slot, data, len);
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static void add_set(struct supervisor *sup, const char *name)
 {
 	struct slot *slot = slots_find(&sup->slots, name);
@@ -253,13 +248,13 @@ static void on_list(struct zk *zk, const struct pgs_err *err, char *const *names
 		return;
 	}
 	memcpy(sorted, names, n * sizeof(char *));
-	qsort(sorted, n, sizeof(char *), by_name);
+	qsort(sorted, n, sizeof(char *), zk_names_compare);
 
 	size_t ignored_before = sup->n_ignored_sets;
 	sup->n_ignored_sets = 0;
 	for (size_t i = 0; i < sup->slots.n; i++) {
 		struct slot *slot = sup->slots.list[i];
-		if (!bsearch(&(char *){ slot->set }, sorted, n, sizeof(char *), by_name))
+		if (!bsearch(&(char *){ slot->set }, sorted, n, sizeof(char *), zk_names_compare))
 			slot->exists = false;
 	}
 	for (size_t i = 0; i < n; i++)

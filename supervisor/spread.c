@@ -42,13 +42,11 @@ static bool drained(const char *name, char *const *names, size_t n)
 	return false;
 }
 
-static void hosts_free(struct supervisor *sup)
+static void hosts_free(char **hosts, size_t n)
 {
-	for (size_t i = 0; i < sup->n_hosts; i++)
-		free(sup->hosts[i]);
-	free(sup->hosts);
-	sup->hosts = NULL;
-	sup->n_hosts = 0;
+	for (size_t i = 0; i < n; i++)
+		free(hosts[i]);
+	free(hosts);
 }
 
 /* 0, or -1 without memory: then the old list stays. */
@@ -66,11 +64,11 @@ static int hosts_take(struct supervisor *sup, char *const *names, size_t n)
 		found |= strcmp(names[i], sup->host) == 0;
 		hosts[n_hosts] = strdup(names[i]);
 		if (!hosts[n_hosts++]) {
-			hosts_free(&(struct supervisor){ .hosts = hosts, .n_hosts = n_hosts });
+			hosts_free(hosts, n_hosts);
 			return -1;
 		}
 	}
-	hosts_free(sup);
+	hosts_free(sup->hosts, sup->n_hosts);
 	sup->hosts = hosts;
 	sup->n_hosts = n_hosts;
 	bool is_drained = !found && drained(sup->host, names, n);
@@ -144,9 +142,12 @@ static void place_all(struct supervisor *sup)
 		return;
 	}
 	sup->place_dirty = false;
-	for (size_t i = 0; i < n_sets; i++)
-		move(sup, slots_find(&sup->slots, sets[i]),
-		     owner[i] == PLACE_NONE ? "" : sup->hosts[owner[i]], now_us);
+	for (size_t i = 0, k = 0; i < n; i++) {
+		if (!sup->slots.list[i]->exists)
+			continue;
+		const uint32_t host = owner[k++];
+		move(sup, sup->slots.list[i], host == PLACE_NONE ? "" : sup->hosts[host], now_us);
+	}
 }
 
 void spread_forget(struct supervisor *sup)
@@ -198,5 +199,7 @@ bool spread_leaves(const struct supervisor *sup, const struct slot *slot)
 
 void spread_done(struct supervisor *sup)
 {
-	hosts_free(sup);
+	hosts_free(sup->hosts, sup->n_hosts);
+	sup->hosts = NULL;
+	sup->n_hosts = 0;
 }
