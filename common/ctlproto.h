@@ -2,7 +2,7 @@
  * common/ctlproto.h
  *    The messages on fd 3 between supervisor and worker, and the numbers of the two descriptors.
  *
- * Only the layout: supervisor/channel.c and worker/control.c send and receive. See docs/protocol.md 4.
+ * Only the layout and the words: supervisor/channel.c and worker/control.c send and receive. See docs/protocol.md 4.
  */
 #ifndef PGSHOVEL_COMMON_CTLPROTO_H
 #define PGSHOVEL_COMMON_CTLPROTO_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CTL_FD = 3, CTL_ASSIGNMENT_FD = 4, CTL_FORMAT = 2 };
+enum { CTL_FD = 3, CTL_ASSIGNMENT_FD = 4, CTL_FORMAT = 3 };
 
 /* As long as an error's message: what to do stands at its end. */
 enum { CTL_TEXT_MAX = 640 };
@@ -46,6 +46,22 @@ enum ctl_phase {
 	CTL_PHASE_BACKOFF,
 };
 
+/* "working", "commit"; "?" for a number that is none. */
+const char *ctl_state_name(enum ctl_state state);
+const char *ctl_phase_name(enum ctl_phase phase);
+
+/*
+ * The four clocks, of the newest event of a window: ev_time is the start of the application's transaction by the
+ * database's clock, the others are the relay's.
+ */
+enum ctl_lag {
+	CTL_LAG_ASKED, /* ev_time to the moment at which the relay asked for the window */
+	CTL_LAG_READ, /* from there until it had read the window and put it in order */
+	CTL_LAG_ACKNOWLEDGED, /* from there until Kafka had committed it */
+	CTL_LAG_END_TO_END, /* ev_time to Kafka's commit */
+	CTL_N_LAGS,
+};
+
 struct ctl_msg {
 	uint32_t type; /* enum ctl_type */
 	uint32_t format; /* CTL_FORMAT */
@@ -67,8 +83,12 @@ struct ctl_msg {
 				queue_age_us; /* age of the oldest waiting event, as last estimated */
 			uint64_t
 				delivered_ev_time_us; /* ev_time of the last delivered event, wall clock */
-			uint64_t lag_us
-				[4]; /* commit-tick, tick-read, read-acknowledged, end to end */
+			uint64_t lag_us[CTL_N_LAGS]; /* of the last delivered window */
+			uint64_t lsn; /* position: WAL flushed when the window was read */
+			uint64_t tick; /* position: newest tick that it covers, 0: none */
+			char snapshot[48]; /* position: "XMIN:XMAX" up to which all is delivered */
+			uint64_t cpu_us; /* of the whole worker, since it started */
+			uint64_t memory_peak; /* of the whole worker, bytes resident */
 			uint64_t
 				captures_failed; /* since the set was created: changes that are lost */
 			uint64_t phase_age_us; /* how long the source has been in this phase */

@@ -94,6 +94,14 @@ struct zpath zpath_status(const char *cluster, const char *host)
 	return join(cluster, "status", host);
 }
 
+struct zpath zpath_status_set(const char *cluster, const char *host, const char *set)
+{
+	char leaf[64 + 1 + 32];
+
+	(void)snprintf(leaf, sizeof(leaf), "%.63s%c%.24s", host, ZPATH_STATUS_SET, set);
+	return join(cluster, "status", leaf);
+}
+
 struct zpath zpath_locks(const char *cluster)
 {
 	return join(cluster, "locks", "");

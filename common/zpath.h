@@ -17,6 +17,9 @@ enum { ZPATH_MAX = 192 }; /* bytes of any path, the NUL included */
 /* Behind the name of a host below /hosts: no new sets, and those that it has go elsewhere. No host name has a "~". */
 #define ZPATH_DRAINED "~drained"
 
+/* Below /status, between host and set: written by "pgshoveld --set SET" on that host. */
+#define ZPATH_STATUS_SET '~'
+
 struct zpath {
 	char text[ZPATH_MAX];
 };
@@ -35,6 +38,7 @@ struct zpath zpath_host(const char *cluster, const char *host);
 struct zpath zpath_host_drained(const char *cluster, const char *host);
 struct zpath zpath_statuses(const char *cluster);
 struct zpath zpath_status(const char *cluster, const char *host);
+struct zpath zpath_status_set(const char *cluster, const char *host, const char *set);
 struct zpath zpath_locks(const char *cluster);
 struct zpath zpath_lock(const char *cluster, const char *set);
 struct zpath zpath_lefts(const char *cluster);

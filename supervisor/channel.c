@@ -21,6 +21,7 @@ enum {
 	MESSAGES_PER_WINDOW =
 		2000, /* more in a second is a flood: the socket is left alone for the rest of it */
 	WINDOW_US = 1000 * 1000,
+	RATE_US = 5 * 1000 * 1000,
 };
 
 /* A text field of a message: may lack its NUL and hold anything. */
@@ -52,6 +53,72 @@ static bool beat_ok(const struct ctl_msg *msg)
 	       msg->u.beat.phase >= CTL_PHASE_IDLE && msg->u.beat.phase <= CTL_PHASE_BACKOFF;
 }
 
+/* Events a second since the last time that this was counted, when that is long enough ago to mean anything. */
+static void count_rate(struct slot_source *source, uint64_t events, uint64_t now_us)
+{
+	if (!source->known || events < source->rate_events) {
+		source->rate = 0;
+	} else if (now_us - source->rate_at_us < RATE_US) {
+		return;
+	} else {
+		source->rate = (double)(events - source->rate_events) * 1e6 /
+			       (double)(now_us - source->rate_at_us);
+	}
+	source->rate_at_us = now_us;
+	source->rate_events = events;
+}
+
+/* What it complains of stays known when it is over. */
+static void keep_error(struct slot_source *source)
+{
+	if (!source->text[0] || source->state == CTL_STATE_STARTING ||
+	    source->state == CTL_STATE_WORKING || strcmp(source->text, source->last_error) == 0)
+		return;
+	memcpy(source->last_error, source->text, sizeof(source->last_error));
+	source->last_error_wall_us = pgs_wall_us();
+}
+
+static void take_figures(struct supervisor *sup, struct slot *slot, struct slot_source *source,
+			 const struct ctl_msg *msg)
+{
+	uint64_t now_us = pgs_now_us();
+	bool new_phase = source->phase != (enum ctl_phase)msg->u.beat.phase ||
+			 msg->u.beat.phase_age_us < source->phase_age_us;
+	bool changed = !source->known || source->state != (enum ctl_state)msg->u.beat.state ||
+		       source->ticker_silent != (msg->u.beat.ticker_silent != 0) ||
+		       source->captures_failed != msg->u.beat.captures_failed;
+
+	if (!source->known || msg->u.beat.events != source->events || msg->u.beat.queue_events == 0)
+		source->moved_us = now_us;
+	count_rate(source, msg->u.beat.events, now_us);
+	source->known = true;
+	source->named = source->named && !new_phase;
+	source->state = (enum ctl_state)msg->u.beat.state;
+	source->phase = (enum ctl_phase)msg->u.beat.phase;
+	source->ticker_silent = msg->u.beat.ticker_silent != 0;
+	source->captures_failed = msg->u.beat.captures_failed;
+	source->events = msg->u.beat.events;
+	source->transactions = msg->u.beat.transactions;
+	source->queue_events = msg->u.beat.queue_events;
+	source->queue_age_us = msg->u.beat.queue_age_us;
+	source->delivered_ev_time_us = msg->u.beat.delivered_ev_time_us;
+	memcpy(source->lag_us, msg->u.beat.lag_us, sizeof(source->lag_us));
+	source->lsn = msg->u.beat.lsn;
+	source->tick = msg->u.beat.tick;
+	source->phase_age_us = msg->u.beat.phase_age_us;
+	source->heard_us = now_us;
+	printable(source->snapshot, sizeof(source->snapshot), msg->u.beat.snapshot,
+		  sizeof(msg->u.beat.snapshot));
+	printable(source->database, sizeof(source->database), msg->u.beat.database,
+		  sizeof(msg->u.beat.database));
+	printable(source->text, sizeof(source->text), msg->u.beat.text, sizeof(msg->u.beat.text));
+	keep_error(source);
+	slot->cpu_us = msg->u.beat.cpu_us;
+	slot->memory_peak = msg->u.beat.memory_peak;
+	if (changed)
+		sup->status_dirty = true;
+}
+
 static void take_beat(struct supervisor *sup, struct slot *slot, const struct ctl_msg *msg)
 {
 	if (!beat_ok(msg)) {
@@ -66,32 +133,7 @@ static void take_beat(struct supervisor *sup, struct slot *slot, const struct ct
 		slot->sources = sources;
 		slot->n_sources = msg->u.beat.n_sources;
 	}
-	struct slot_source *source = &slot->sources[msg->u.beat.source];
-	bool new_phase = source->phase != (enum ctl_phase)msg->u.beat.phase ||
-			 msg->u.beat.phase_age_us < source->phase_age_us;
-	bool changed = !source->known || source->state != (enum ctl_state)msg->u.beat.state ||
-		       source->ticker_silent != (msg->u.beat.ticker_silent != 0) ||
-		       source->captures_failed != msg->u.beat.captures_failed;
-
-	source->known = true;
-	source->named = source->named && !new_phase;
-	source->state = (enum ctl_state)msg->u.beat.state;
-	source->phase = (enum ctl_phase)msg->u.beat.phase;
-	source->ticker_silent = msg->u.beat.ticker_silent != 0;
-	source->captures_failed = msg->u.beat.captures_failed;
-	source->events = msg->u.beat.events;
-	source->transactions = msg->u.beat.transactions;
-	source->queue_events = msg->u.beat.queue_events;
-	source->queue_age_us = msg->u.beat.queue_age_us;
-	source->delivered_ev_time_us = msg->u.beat.delivered_ev_time_us;
-	memcpy(source->lag_us, msg->u.beat.lag_us, sizeof(source->lag_us));
-	source->phase_age_us = msg->u.beat.phase_age_us;
-	source->heard_us = pgs_now_us();
-	printable(source->database, sizeof(source->database), msg->u.beat.database,
-		  sizeof(msg->u.beat.database));
-	printable(source->text, sizeof(source->text), msg->u.beat.text, sizeof(msg->u.beat.text));
-	if (changed)
-		sup->status_dirty = true;
+	take_figures(sup, slot, &slot->sources[msg->u.beat.source], msg);
 }
 
 static void take(struct supervisor *sup, struct slot *slot, const struct ctl_msg *msg)

@@ -22,50 +22,18 @@ enum {
 	STATUS_MAX_BYTES = 60 * 1024,
 };
 
-/* How much of each set goes into the document; the first that fits is taken. */
-enum detail { DETAIL_ALL, DETAIL_NO_TEXT, DETAIL_NO_SOURCES, DETAIL_COUNTS };
-
-static const char *source_state_name(enum ctl_state state)
-{
-	switch (state) {
-	case CTL_STATE_STARTING:
-		return "starting";
-	case CTL_STATE_WORKING:
-		return "working";
-	case CTL_STATE_RETRYING:
-		return "retrying";
-	case CTL_STATE_PARKED:
-		return "parked";
-	case CTL_STATE_STALLED:
-		return "stalled";
-	}
-	return "?";
-}
-
-static const char *phase_name(enum ctl_phase phase)
-{
-	switch (phase) {
-	case CTL_PHASE_IDLE:
-		return "idle";
-	case CTL_PHASE_CONNECT:
-		return "connect";
-	case CTL_PHASE_KAFKA:
-		return "kafka";
-	case CTL_PHASE_WINDOW:
-		return "window";
-	case CTL_PHASE_ENCODE:
-		return "encode";
-	case CTL_PHASE_FLUSH:
-		return "flush";
-	case CTL_PHASE_COMMIT:
-		return "commit";
-	case CTL_PHASE_UPKEEP:
-		return "upkeep";
-	case CTL_PHASE_BACKOFF:
-		return "backoff";
-	}
-	return "?";
-}
+/*
+ * How much of each set goes into the document; the first that fits is taken. From DETAIL_TROUBLED on only sets
+ * that do not work have their sources, and those that work are one line each.
+ */
+enum detail {
+	DETAIL_ALL,
+	DETAIL_NO_TEXT,
+	DETAIL_NO_SOURCES,
+	DETAIL_TROUBLED,
+	DETAIL_BRIEF,
+	DETAIL_COUNTS,
+};
 
 static const char *zk_state_name(enum zk_state state)
 {
@@ -98,29 +66,47 @@ static int64_t wall_of(uint64_t at_us)
 	return at_us == 0 ? 0 : pgs_wall_us() + (int64_t)(at_us - pgs_now_us());
 }
 
+static void put_position(struct pgs_buf *out, const struct slot_source *source)
+{
+	pgs_buf_lit(out, ",\"position\":{\"snapshot\":");
+	zkdoc_put_json_string(out, source->snapshot);
+	pgs_buf_printf(out, ",\"lsn\":\"%X/%X\",\"tick\":%llu}", (unsigned)(source->lsn >> 32),
+		       (unsigned)source->lsn, (unsigned long long)source->tick);
+}
+
 static void put_source(struct pgs_buf *out, const struct slot_source *source, enum detail detail)
 {
 	pgs_buf_lit(out, "{\"database\":");
 	zkdoc_put_json_string(out, source->database);
 	pgs_buf_printf(out,
 		       ",\"state\":\"%s\",\"phase\":\"%s\",\"phase_age_us\":%llu,\"events\":%llu,"
-		       "\"transactions\":%llu"
+		       "\"transactions\":%llu,\"rate\":%.1f"
 		       ",\"queue_events\":%llu,\"queue_age_us\":%llu,\"delivered_ev_time_us\":%llu"
 		       ",\"lag_us\":[%llu,%llu,%llu,%llu],\"ticker_silent\":%s"
 		       ",\"captures_failed\":%llu",
-		       source_state_name(source->state), phase_name(source->phase),
+		       ctl_state_name(source->state), ctl_phase_name(source->phase),
 		       (unsigned long long)source->phase_age_us, (unsigned long long)source->events,
-		       (unsigned long long)source->transactions,
+		       (unsigned long long)source->transactions, source->rate,
 		       (unsigned long long)source->queue_events,
 		       (unsigned long long)source->queue_age_us,
 		       (unsigned long long)source->delivered_ev_time_us,
-		       (unsigned long long)source->lag_us[0], (unsigned long long)source->lag_us[1],
-		       (unsigned long long)source->lag_us[2], (unsigned long long)source->lag_us[3],
+		       (unsigned long long)source->lag_us[CTL_LAG_ASKED],
+		       (unsigned long long)source->lag_us[CTL_LAG_READ],
+		       (unsigned long long)source->lag_us[CTL_LAG_ACKNOWLEDGED],
+		       (unsigned long long)source->lag_us[CTL_LAG_END_TO_END],
 		       source->ticker_silent ? "true" : "false",
 		       (unsigned long long)source->captures_failed);
+	if (source->snapshot[0])
+		put_position(out, source);
 	if (detail == DETAIL_ALL) {
 		pgs_buf_lit(out, ",\"text\":");
 		zkdoc_put_json_string(out, source->text);
+		if (source->last_error[0]) {
+			pgs_buf_printf(out, ",\"last_error\":{\"at_us\":%lld,\"text\":",
+				       (long long)source->last_error_wall_us);
+			zkdoc_put_json_string(out, source->last_error);
+			pgs_buf_putc(out, '}');
+		}
 	}
 	pgs_buf_putc(out, '}');
 }
@@ -182,6 +168,46 @@ static void put_slot(const struct supervisor *sup, struct pgs_buf *out, const st
 	pgs_buf_putc(out, '}');
 }
 
+/* A set that works, in a document that would not fit otherwise: the worst of its sources. */
+static void put_slot_brief(struct pgs_buf *out, const struct slot *slot)
+{
+	uint64_t events = 0, age_us = 0, lag_us = 0;
+
+	for (size_t i = 0; i < slot->n_sources; i++) {
+		const struct slot_source *source = &slot->sources[i];
+		events += source->queue_events;
+		age_us = source->queue_age_us > age_us ? source->queue_age_us : age_us;
+		lag_us = source->lag_us[CTL_LAG_END_TO_END] > lag_us
+				 ? source->lag_us[CTL_LAG_END_TO_END]
+				 : lag_us;
+	}
+	pgs_buf_printf(out,
+		       "{\"set\":\"%s\",\"state\":\"%s\",\"owned\":%s,\"running_version\":\"%.12s\""
+		       ",\"pid\":%d,\"queue_events\":%llu,\"queue_age_us\":%llu,\"lag_us\":%llu",
+		       slot->set, slot_state_name(slot->state), slot->owned ? "true" : "false",
+		       slot_running(slot) ? slot->run_version : "", (int)slot->pid,
+		       (unsigned long long)events, (unsigned long long)age_us,
+		       (unsigned long long)lag_us);
+	if (slot_error(slot)[0]) {
+		char text[64];
+		(void)snprintf(text, sizeof(text), "%s", slot_error(slot));
+		pgs_buf_lit(out, ",\"error\":");
+		zkdoc_put_json_string(out, text);
+	}
+	pgs_buf_putc(out, '}');
+}
+
+/* Nothing to tell but figures. */
+static bool slot_well(const struct slot *slot)
+{
+	bool well = slot->state == SLOT_UP;
+
+	for (size_t i = 0; i < slot->n_sources; i++)
+		well = well &&
+		       (!slot->sources[i].known || slot->sources[i].state == CTL_STATE_WORKING);
+	return well;
+}
+
 static void put_document(const struct supervisor *sup, struct pgs_buf *out, enum detail detail)
 {
 	char text[256];
@@ -189,6 +215,8 @@ static void put_document(const struct supervisor *sup, struct pgs_buf *out, enum
 	report_text(sup, text);
 	pgs_buf_lit(out, "{\"v\":1,\"host\":");
 	zkdoc_put_json_string(out, sup->host);
+	if (sup->config.set)
+		pgs_buf_printf(out, ",\"only\":\"%s\"", sup->config.set);
 	pgs_buf_printf(
 		out, ",\"pid\":%d,\"software\":\"%s\",\"at_us\":%lld,\"state\":\"%s\",\"summary\":",
 		(int)getpid(), PGSHOVEL_VERSION, (long long)pgs_wall_us(),
@@ -205,7 +233,12 @@ static void put_document(const struct supervisor *sup, struct pgs_buf *out, enum
 		if (!first)
 			pgs_buf_putc(out, ',');
 		first = false;
-		put_slot(sup, out, sup->slots.list[i], detail);
+		if (detail == DETAIL_BRIEF ||
+		    (detail == DETAIL_TROUBLED && slot_well(sup->slots.list[i])))
+			put_slot_brief(out, sup->slots.list[i]);
+		else
+			put_slot(sup, out, sup->slots.list[i],
+				 detail == DETAIL_TROUBLED ? DETAIL_NO_TEXT : detail);
 	}
 	pgs_buf_lit(out, "]}");
 }
@@ -243,6 +276,13 @@ void report_text(const struct supervisor *sup, char ret[256])
 		       sup->cluster_error[0] ? "; " : "", sup->cluster_error);
 }
 
+/* A supervisor of one set has a node of its own, beside that of its host, which goes when it ends. */
+static struct zpath status_path(const struct supervisor *sup)
+{
+	return sup->config.set ? zpath_status_set(sup->config.cluster, sup->host, sup->config.set)
+			       : zpath_status(sup->config.cluster, sup->host);
+}
+
 static void on_status_created(struct zk *zk, const struct pgs_err *err, const struct zk_stat *stat,
 			      void *ctx)
 {
@@ -260,7 +300,7 @@ static void on_status_set(struct zk *zk, const struct pgs_err *err, const struct
 			  void *ctx)
 {
 	struct supervisor *sup = ctx;
-	struct zpath path = zpath_status(sup->config.cluster, sup->host);
+	struct zpath path = status_path(sup);
 	struct pgs_err create_err;
 
 	(void)stat;
@@ -268,7 +308,8 @@ static void on_status_set(struct zk *zk, const struct pgs_err *err, const struct
 	sup->n_requests--;
 	if (!err || strcmp(err->code, "ZNONODE") != 0 || !sup->cluster_known)
 		return; /* the next one comes in 10 s at the latest */
-	if (zk_create(zk, path.text, "{}", 2, false, on_status_created, sup, &create_err) < 0)
+	if (zk_create(zk, path.text, "{}", 2, sup->config.set != NULL, on_status_created, sup,
+		      &create_err) < 0)
 		return;
 	sup->status_asked = true;
 	sup->n_requests++;
@@ -280,12 +321,11 @@ static void write_node(struct supervisor *sup)
 	PGS_CLEANUP(pgs_buf_done) struct pgs_buf text = PGS_BUF_INIT(STATUS_MAX_BYTES);
 	struct pgs_err err;
 
-	if (sup->config.set || sup->status_asked || zk_state(sup->zk) != ZK_CONNECTED)
-		return;
+	if (!supervisor_takes_locks(sup) || sup->status_asked || zk_state(sup->zk) != ZK_CONNECTED)
+		return; /* without locks nothing is anybody's: the output is the caller's */
 	report_json(sup, &text);
-	if (pgs_buf_failed(&text) ||
-	    zk_set(sup->zk, zpath_status(sup->config.cluster, sup->host).text, pgs_buf_str(&text),
-		   text.len, -1, on_status_set, sup, &err) < 0)
+	if (pgs_buf_failed(&text) || zk_set(sup->zk, status_path(sup).text, pgs_buf_str(&text),
+					    text.len, -1, on_status_set, sup, &err) < 0)
 		return;
 	sup->status_asked = true;
 	sup->n_requests++;
@@ -310,6 +350,22 @@ void report_pump(struct supervisor *sup)
 	write_node(sup);
 }
 
+static void dump_source(const struct slot *slot, const struct slot_source *source)
+{
+	pgs_log(PGS_LOG_NOTICE, slot->prefix,
+		"diagnosis: source \"%s\": %s, phase %s for %.1f s, heard of %.1f s ago, %llu "
+		"events, "
+		"%.1f a second, %llu waiting for %.1f s, lag %.3f s, position %s; %s%s%s",
+		source->database, ctl_state_name(source->state), ctl_phase_name(source->phase),
+		(double)source->phase_age_us / 1e6, (double)(pgs_now_us() - source->heard_us) / 1e6,
+		(unsigned long long)source->events, source->rate,
+		(unsigned long long)source->queue_events, (double)source->queue_age_us / 1e6,
+		(double)source->lag_us[CTL_LAG_END_TO_END] / 1e6,
+		source->snapshot[0] ? source->snapshot : "not known",
+		source->text[0] ? source->text : "no error",
+		source->last_error[0] ? "; last error: " : "", source->last_error);
+}
+
 void report_dump(struct supervisor *sup)
 {
 	char text[256];
@@ -322,21 +378,15 @@ void report_dump(struct supervisor *sup)
 		if (!slot_ours(slot))
 			continue;
 		pgs_log(PGS_LOG_NOTICE, slot->prefix,
-			"state %s, pid %d, version %.12s, owner %s, starts %u, failures %u, "
+			"diagnosis: state %s, pid %d, version %.12s, owner %s, starts %u, failures "
+			"%u, "
 			"strange messages %llu, error \"%s\"",
 			slot_state_name(slot->state), (int)slot->pid, slot->version,
 			slot->owned ? "this host" : slot->owner, slot->starts, slot->failures,
 			(unsigned long long)slot->strange_messages, slot_error(slot));
 		for (size_t k = 0; k < slot->n_sources; k++)
 			if (slot->sources[k].known)
-				pgs_log(PGS_LOG_NOTICE, slot->prefix,
-					"source \"%s\": %s, phase %s for %.1f s, %llu events, %s",
-					slot->sources[k].database,
-					source_state_name(slot->sources[k].state),
-					phase_name(slot->sources[k].phase),
-					(double)slot->sources[k].phase_age_us / 1e6,
-					(unsigned long long)slot->sources[k].events,
-					slot->sources[k].text);
+				dump_source(slot, &slot->sources[k]);
 		if (slot_running(slot))
 			channel_send_dump(slot);
 	}

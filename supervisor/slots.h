@@ -45,11 +45,19 @@ struct slot_source {
 	uint64_t captures_failed;
 	bool named; /* the present phase was complained about */
 	uint64_t events, transactions, queue_events, queue_age_us, delivered_ev_time_us;
-	uint64_t lag_us[4];
+	uint64_t lag_us[CTL_N_LAGS];
 	uint64_t phase_age_us;
 	uint64_t heard_us;
+	uint64_t moved_us; /* its events grew, or none waited; ours, by no word of the worker's */
+	uint64_t rate_at_us, rate_events; /* what the rate is counted from */
+	double rate; /* events a second, over the last RATE_US or more */
+	uint64_t lsn, tick;
+	char snapshot[48];
 	char database[64];
 	char text[SLOT_TEXT_MAX];
+	char last_error
+		[SLOT_TEXT_MAX]; /* also when it is over; "": none since the worker started */
+	int64_t last_error_wall_us;
 };
 
 struct slot {
@@ -101,6 +109,8 @@ struct slot {
 	char run_version[SETDOC_DIGEST_HEX + 1]; /* also of the worker that failed last */
 	char run_rollout[ZKDOC_ID_HEX + 1];
 	int64_t run_mzxid;
+	int64_t run_czxid; /* of the lock, as the token of its start has it */
+	int64_t run_generation;
 	char software[32];
 	char dying_text[SLOT_TEXT_MAX];
 	uint64_t strange_messages;
@@ -108,11 +118,14 @@ struct slot {
 	uint64_t window_start_us;
 	struct slot_source *sources;
 	size_t n_sources;
+	uint64_t cpu_us, memory_peak; /* of the worker, as it says */
+	uint64_t well_us; /* it was UP, or had no reason to be; health.c */
 
 	/* What was (reap.c). */
 	struct pgs_backoff backoff;
 	unsigned starts;
 	unsigned failures; /* in a row */
+	bool fenced; /* by a newer owner, with the token of run_czxid; locks.c asks ZooKeeper which of the two it is */
 	bool ended; /* a worker has ended before */
 	bool last_signalled;
 	int last_code;

@@ -65,6 +65,7 @@ static int run_line(struct relay *r, struct pgs_err *reterr)
 		if (position_state_set(&r->state, w->after.snapshot, w->after.upto, w->after.cut_tx,
 				       w->after.ev_id, reterr))
 			return -1;
+		status_position(r->status, r->state.snapshot, w->lsn, r->retention.tick);
 		if (r->config.owned && retention_run(&r->retention, r->source, r->status,
 						     r->state.snapshot, !w->more && !w->n, reterr))
 			return -1;

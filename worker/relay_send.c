@@ -408,7 +408,11 @@ int relay_send(struct relay *r, const struct window *w, struct pgs_err *reterr)
 	if (send_window(r, w, reterr))
 		return r->sink->refusal.n ? refused(r, reterr) : -1;
 	refusal_committed(&r->refusal);
-	status_sent(r->status, w->n, (uint64_t)w->newest_time_us, (uint64_t)w->read_at_us,
-		    (uint64_t)pgs_wall_us());
+	const struct status_window sent = { .events = w->n,
+					    .ev_time_us = w->newest_time_us,
+					    .asked_us = w->asked_at_us,
+					    .read_us = w->read_at_us,
+					    .acknowledged_us = pgs_wall_us() };
+	status_sent(r->status, &sent);
 	return 0;
 }

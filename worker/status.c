@@ -77,17 +77,36 @@ void status_failed(struct status *st, const struct pgs_err *err)
 	unlock(st);
 }
 
-void status_sent(struct status *st, uint64_t events, uint64_t ev_time_us, uint64_t read_wall_us,
-		 uint64_t acked_wall_us)
+/* Clocks of two machines may differ: a time before its beginning is none. */
+static uint64_t between(int64_t from_us, int64_t to_us)
+{
+	return to_us > from_us ? (uint64_t)(to_us - from_us) : 0;
+}
+
+void status_sent(struct status *st, const struct status_window *window)
 {
 	lock(st);
-	st->events += events;
+	st->events += window->events;
 	st->transactions++;
 	st->moved_us = pgs_now_us();
-	st->delivered_ev_time_us = ev_time_us;
-	st->lag_us[1] = read_wall_us > ev_time_us ? read_wall_us - ev_time_us : 0;
-	st->lag_us[2] = acked_wall_us > read_wall_us ? acked_wall_us - read_wall_us : 0;
-	st->lag_us[3] = acked_wall_us > ev_time_us ? acked_wall_us - ev_time_us : 0;
+	st->delivered_ev_time_us = (uint64_t)window->ev_time_us;
+	st->lag_us[CTL_LAG_ASKED] = between(window->ev_time_us, window->asked_us);
+	st->lag_us[CTL_LAG_READ] = between(window->asked_us, window->read_us);
+	st->lag_us[CTL_LAG_ACKNOWLEDGED] = between(window->read_us, window->acknowledged_us);
+	st->lag_us[CTL_LAG_END_TO_END] = between(window->ev_time_us, window->acknowledged_us);
+	unlock(st);
+}
+
+void status_position(struct status *st, const char *snapshot, uint64_t lsn, int64_t tick)
+{
+	/* "XMIN:XMAX:XIP,...": the list of those in progress may be long. */
+	const char *xmax = strchr(snapshot, ':');
+	const size_t len = xmax ? (size_t)(xmax - snapshot) + 1 + strcspn(xmax + 1, ":") : 0;
+	lock(st);
+	st->lsn = lsn;
+	st->tick = tick > 0 ? (uint64_t)tick : 0;
+	(void)snprintf(st->snapshot, sizeof(st->snapshot), "%.*s", (int)len,
+		       snapshot); /* two numbers fit */
 	unlock(st);
 }
 
@@ -135,6 +154,9 @@ void status_beat(struct status *st, struct ctl_msg *ret)
 	ret->u.beat.queue_age_us = st->queue_age_us;
 	ret->u.beat.delivered_ev_time_us = st->delivered_ev_time_us;
 	memcpy(ret->u.beat.lag_us, st->lag_us, sizeof(st->lag_us));
+	ret->u.beat.lsn = st->lsn;
+	ret->u.beat.tick = st->tick;
+	memcpy(ret->u.beat.snapshot, st->snapshot, sizeof(st->snapshot));
 	ret->u.beat.phase_age_us = now - st->phase_since_us;
 	(void)snprintf(ret->u.beat.text, sizeof(ret->u.beat.text), "%s",
 		       st->text); /* equal sizes */

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base.h"
@@ -34,7 +35,10 @@ struct status {
 	uint64_t queue_events;
 	uint64_t queue_age_us;
 	uint64_t delivered_ev_time_us;
-	uint64_t lag_us[4];
+	uint64_t lag_us[CTL_N_LAGS];
+	uint64_t lsn;
+	uint64_t tick;
+	char snapshot[sizeof(((struct ctl_msg *)NULL)->u.beat.snapshot)];
 	char text[CTL_TEXT_MAX];
 };
 
@@ -47,8 +51,19 @@ void status_state(struct status *st, enum ctl_state state, const char *text);
 /* The end of a try: RETRY becomes retrying, CONFIG and FENCED parked. */
 void status_failed(struct status *st, const struct pgs_err *err);
 
-void status_sent(struct status *st, uint64_t events, uint64_t ev_time_us, uint64_t read_wall_us,
-		 uint64_t acked_wall_us);
+/* A window that Kafka has committed. Times are wall clock; what each clock means is said in common/ctlproto.h. */
+struct status_window {
+	uint64_t events;
+	int64_t ev_time_us; /* the newest event's */
+	int64_t asked_us;
+	int64_t read_us;
+	int64_t acknowledged_us;
+};
+
+void status_sent(struct status *st, const struct status_window *window);
+
+/* Everything that this snapshot shows is delivered, whether it had events or not. */
+void status_position(struct status *st, const char *snapshot, uint64_t lsn, int64_t tick);
 void status_queue(struct status *st, uint64_t events, uint64_t age_us, bool ticker_silent);
 void status_captures_failed(struct status *st, uint64_t n);
 

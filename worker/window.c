@@ -36,6 +36,7 @@ struct reader {
 	struct pgs_buf lower_text;
 	struct pgs_buf upper_text;
 	uint64_t lsn;
+	int64_t asked_at_us;
 	int64_t read_at_us;
 	bool by_transaction; /* the order of sending; else by ev_id */
 	bool streaming; /* the server sorts, the store holds a chunk; else the store holds all */
@@ -240,6 +241,7 @@ static int hand_out(struct reader *r, struct pgs_err *reterr)
 	w->n = r->at - r->part_at;
 	w->last = r->last;
 	w->lsn = r->lsn;
+	w->asked_at_us = r->asked_at_us;
 	w->read_at_us = r->read_at_us;
 	for (size_t i = r->part_at; i < r->at; i++) {
 		const struct event *ev = &events[r->order[i]];
@@ -469,6 +471,7 @@ static int read_rest(struct reader *r, const struct position_state *from, struct
 static int open_window(struct reader *r, const struct position_state *from, struct pgs_err *reterr)
 {
 	store_reset(&r->store);
+	r->asked_at_us = pgs_wall_us();
 	r->at = 0;
 	r->end_txid = r->straight_txid = 0;
 	r->by_transaction = r->doc->format.transactions;

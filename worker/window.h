@@ -35,7 +35,8 @@ struct window {
 	bool more; /* more is known to wait: read on at once */
 	int64_t newest_ev_id;
 	int64_t newest_time_us; /* largest ev_time */
-	int64_t read_at_us; /* wall clock */
+	int64_t asked_at_us; /* wall clock, when its upper snapshot was asked for */
+	int64_t read_at_us; /* wall clock, when the last of its events had come */
 	struct position_state after; /* where reading goes on when these are delivered */
 };
 

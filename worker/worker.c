@@ -199,17 +199,36 @@ static void ask_stop(struct worker *w)
 	wait_event_set(w->stop_fd);
 }
 
+/* What the process as a whole has used. */
+static void put_usage(struct ctl_msg *m)
+{
+	struct rusage usage;
+	if (getrusage(RUSAGE_SELF, &usage) < 0)
+		return; /* cannot be for oneself */
+	m->u.beat.cpu_us = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+			   (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+	m->u.beat.memory_peak = (uint64_t)usage.ru_maxrss * 1024;
+}
+
 static void dump(struct worker *w)
 {
 	for (size_t i = 0; i < w->n_threads; i++) {
 		struct ctl_msg m;
 		status_beat(&w->threads[i].status, &m);
+		put_usage(&m);
 		pgs_log(PGS_LOG_NOTICE, w->threads[i].prefix,
-			"state %u, phase %u for %" PRIu64 " ms, %" PRIu64 " events in %" PRIu64
-			" transactions, %" PRIu64 " waiting, %s",
-			m.u.beat.state, m.u.beat.phase, m.u.beat.phase_age_us / 1000,
-			m.u.beat.events, m.u.beat.transactions, m.u.beat.queue_events,
-			m.u.beat.text[0] ? m.u.beat.text : "no error");
+			"diagnosis: %s, phase %s for %" PRIu64 " ms, %" PRIu64 " events in %" PRIu64
+			" transactions, %" PRIu64 " waiting, position %s, tick %" PRIu64
+			", last window waited %" PRIu64 " ms, read in %" PRIu64
+			" ms, acknowledged in %" PRIu64 " ms, CPU %.1f s, at most %" PRIu64
+			" MB of memory: %s",
+			ctl_state_name(m.u.beat.state), ctl_phase_name(m.u.beat.phase),
+			m.u.beat.phase_age_us / 1000, m.u.beat.events, m.u.beat.transactions,
+			m.u.beat.queue_events,
+			m.u.beat.snapshot[0] ? m.u.beat.snapshot : "not known", m.u.beat.tick,
+			m.u.beat.lag_us[CTL_LAG_ASKED] / 1000, m.u.beat.lag_us[CTL_LAG_READ] / 1000,
+			m.u.beat.lag_us[CTL_LAG_ACKNOWLEDGED] / 1000, (double)m.u.beat.cpu_us / 1e6,
+			m.u.beat.memory_peak >> 20, m.u.beat.text[0] ? m.u.beat.text : "no error");
 	}
 }
 
@@ -262,6 +281,7 @@ static void beat(struct worker *w, bool all)
 		status_beat(&t->status, &m);
 		m.u.beat.source = (uint16_t)i;
 		m.u.beat.n_sources = (uint16_t)w->n_threads;
+		put_usage(&m);
 		(void)snprintf(m.u.beat.database, sizeof(m.u.beat.database), "%s",
 			       w->doc->databases[i].name);
 		control_send(w->ctl_fd, &m);

@@ -44,7 +44,7 @@ START_TEST(a_commit_or_an_error_ends_it)
 	status_state(&st, CTL_STATE_WORKING, "");
 	status_phase(&st, CTL_PHASE_COMMIT);
 	ck_assert_int_eq(state_after(&st, minute_us + 1), CTL_STATE_STALLED);
-	status_sent(&st, 1, 1, 1, 1);
+	status_sent(&st, &(struct status_window){ .events = 1 });
 	status_beat(&st, &m);
 	ck_assert_int_eq(m.u.beat.state, CTL_STATE_WORKING);
 	ck_assert_int_eq(state_after(&st, minute_us + 1), CTL_STATE_STALLED);
@@ -59,11 +59,59 @@ START_TEST(a_commit_or_an_error_ends_it)
 }
 END_TEST
 
+START_TEST(four_clocks)
+{
+	struct ctl_msg m;
+	struct status st;
+	status_init(&st, -1);
+	status_sent(&st, &(struct status_window){ .events = 3,
+						  .ev_time_us = 1000,
+						  .asked_us = 1500,
+						  .read_us = 1700,
+						  .acknowledged_us = 2600 });
+	status_beat(&st, &m);
+	ck_assert_uint_eq(m.u.beat.lag_us[CTL_LAG_ASKED], 500);
+	ck_assert_uint_eq(m.u.beat.lag_us[CTL_LAG_READ], 200);
+	ck_assert_uint_eq(m.u.beat.lag_us[CTL_LAG_ACKNOWLEDGED], 900);
+	ck_assert_uint_eq(m.u.beat.lag_us[CTL_LAG_END_TO_END], 1600);
+	ck_assert_uint_eq(m.u.beat.events, 3);
+	/* The database's clock is ahead: no lag, rather than half a million years. */
+	status_sent(&st, &(struct status_window){ .ev_time_us = 5000,
+						  .asked_us = 1500,
+						  .read_us = 1700,
+						  .acknowledged_us = 2600 });
+	status_beat(&st, &m);
+	ck_assert_uint_eq(m.u.beat.lag_us[CTL_LAG_ASKED], 0);
+	ck_assert_uint_eq(m.u.beat.lag_us[CTL_LAG_END_TO_END], 0);
+}
+END_TEST
+
+START_TEST(a_position_is_short)
+{
+	struct ctl_msg m;
+	struct status st;
+	status_init(&st, -1);
+	status_beat(&st, &m);
+	ck_assert_str_eq(m.u.beat.snapshot, "");
+	status_position(&st, "730:741:732,733,735", 0x1234, -1);
+	status_beat(&st, &m);
+	ck_assert_str_eq(m.u.beat.snapshot, "730:741");
+	ck_assert_uint_eq(m.u.beat.lsn, 0x1234);
+	ck_assert_uint_eq(m.u.beat.tick, 0);
+	status_position(&st, "9223372036854775806:9223372036854775807:", 1, 7);
+	status_beat(&st, &m);
+	ck_assert_str_eq(m.u.beat.snapshot, "9223372036854775806:9223372036854775807");
+	ck_assert_uint_eq(m.u.beat.tick, 7);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("status");
 
 	tcase_add_test(tc, stalled_while_events_wait);
 	tcase_add_test(tc, a_commit_or_an_error_ends_it);
+	tcase_add_test(tc, four_clocks);
+	tcase_add_test(tc, a_position_is_short);
 	return runner_run("status", tc);
 }

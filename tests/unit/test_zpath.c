@@ -22,6 +22,7 @@ START_TEST(paths)
 	ck_assert_str_eq(zpath_host("c", "h").text, "/c/hosts/h");
 	ck_assert_str_eq(zpath_statuses("c").text, "/c/status");
 	ck_assert_str_eq(zpath_status("c", "h").text, "/c/status/h");
+	ck_assert_str_eq(zpath_status_set("c", "h", "s").text, "/c/status/h~s");
 	ck_assert_str_eq(zpath_locks("c").text, "/c/locks");
 	ck_assert_str_eq(zpath_lock("c", "s").text, "/c/locks/s");
 }
