@@ -100,6 +100,9 @@ int zk_list(struct zk *zk, const char *path, bool watch, zk_names_fn *done, void
 	    struct pgs_err *reterr) PGS_MUST_CHECK;
 int zk_exists(struct zk *zk, const char *path, bool watch, zk_done_fn *done, void *ctx,
 	      struct pgs_err *reterr) PGS_MUST_CHECK;
+/* What is read of this path after it is not older than this moment. `done` may be NULL: the reads come later anyway. */
+int zk_sync(struct zk *zk, const char *path, zk_done_fn *done, void *ctx,
+	    struct pgs_err *reterr) PGS_MUST_CHECK;
 int zk_create(struct zk *zk, const char *path, const void *data, size_t len, bool ephemeral,
 	      zk_done_fn *done, void *ctx, struct pgs_err *reterr) PGS_MUST_CHECK;
 int zk_set(struct zk *zk, const char *path, const void *data, size_t len, int32_t version,

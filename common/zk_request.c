@@ -257,6 +257,22 @@ int zk_exists(struct zk *zk, const char *path, bool watch, zk_done_fn *done, voi
 			    reterr);
 }
 
+static void on_string(int rc, const char *string, const void *data)
+{
+	(void)string;
+	on_stat(rc, NULL, data);
+}
+
+int zk_sync(struct zk *zk, const char *path, zk_done_fn *done, void *ctx, struct pgs_err *reterr)
+{
+	struct request *req = request_new(zk, REQUEST_STAT, path, ctx, reterr);
+
+	if (!req)
+		return -1;
+	req->done.stat = done;
+	return request_sent(req, zoo_async(zk->handle, path, on_string, req), reterr);
+}
+
 static int size_check(const char *path, size_t len, struct pgs_err *reterr)
 {
 	if (len <= ZK_NODE_MAX_BYTES)

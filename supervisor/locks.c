@@ -17,6 +17,7 @@
 #include "supervisor/channel.h"
 #include "supervisor/desired.h"
 #include "supervisor/loop.h"
+#include "supervisor/reap.h"
 #include "supervisor/spread.h"
 
 enum { RETRY_US = 500 * 1000 };
@@ -24,6 +25,7 @@ enum { RETRY_US = 500 * 1000 };
 struct lock_request {
 	struct supervisor *sup;
 	struct slot *slot; /* kept alive by lock_asked */
+	bool proof; /* the answer is no older than the question */
 };
 
 static void lock_text(const struct supervisor *sup, struct pgs_buf *out)
@@ -97,10 +99,33 @@ static void lock_elsewhere(struct supervisor *sup, struct slot *slot, const char
 	slot->owned = false;
 }
 
+bool locks_in_doubt(const struct supervisor *sup, const struct slot *slot)
+{
+	return slot->fenced && slot->state == SLOT_BACKOFF && zk_state(sup->zk) == ZK_CONNECTED &&
+	       (slot->lock_dirty || slot->lock_asked);
+}
+
+static bool token_changed(const struct supervisor *sup, const struct slot *slot)
+{
+	return slot->lock_czxid != slot->run_czxid || sup->generation != slot->run_generation;
+}
+
+/* A worker ended because somebody has a newer token. With the token of a lock that is still held nobody can have. */
+static void fence_judge(struct supervisor *sup, struct slot *slot, bool proof)
+{
+	if (token_changed(sup, slot)) {
+		slot->fenced = false;
+		slot->deadline_us = 0;
+	} else if (proof && slot->state == SLOT_BACKOFF) {
+		reap_owner_after_all(sup, slot);
+	}
+}
+
 static void on_look(struct zk *zk, const struct pgs_err *err, const char *data, size_t len,
 		    const struct zk_stat *stat, void *ctx)
 {
 	struct supervisor *sup;
+	bool proof = ((struct lock_request *)ctx)->proof;
 	struct slot *slot = request_end(ctx, &sup);
 
 	if (err) {
@@ -111,10 +136,13 @@ static void on_look(struct zk *zk, const struct pgs_err *err, const char *data, 
 			desired_request_failed(sup, err);
 		return;
 	}
-	if (stat->ephemeral_owner == zk_session_id(zk))
-		lock_held(sup, slot, stat->czxid);
-	else
+	if (stat->ephemeral_owner != zk_session_id(zk)) {
 		lock_elsewhere(sup, slot, data, len);
+		return;
+	}
+	lock_held(sup, slot, stat->czxid);
+	if (slot->fenced)
+		fence_judge(sup, slot, proof);
 }
 
 static void on_create(struct zk *zk, const struct pgs_err *err, const struct zk_stat *stat,
@@ -197,6 +225,8 @@ static void ask(struct supervisor *sup, struct slot *slot)
 					   : zk_create(sup->zk, path.text, pgs_buf_str(&text),
 						       text.len, true, on_create, request, &err);
 	} else {
+		/* The server that we talk to may be behind the others: that the lock is ours is believed but not proven. */
+		request->proof = slot->fenced && zk_sync(sup->zk, path.text, NULL, NULL, &err) == 0;
 		rc = zk_get(sup->zk, path.text, true, on_look, request, &err);
 	}
 	if (rc < 0)

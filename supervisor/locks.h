@@ -18,6 +18,9 @@ bool locks_on_watch(struct supervisor *sup, const char *path);
 /* Send the requests that are due. Never waits. */
 void locks_pump(struct supervisor *sup);
 
+/* A newer owner fenced the worker; whether there is one ZooKeeper is being asked. Until then nothing is started. */
+bool locks_in_doubt(const struct supervisor *sup, const struct slot *slot);
+
 /* Give a lock back. True when there is nothing (more) to give back; else call again after a pass. */
 bool locks_release(struct supervisor *sup, struct slot *slot);
 

@@ -55,9 +55,13 @@ void loop_wake(struct supervisor *sup)
 
 void loop_tokens_changed(struct supervisor *sup)
 {
-	for (size_t i = 0; i < sup->slots.n; i++)
-		if (slot_running(sup->slots.list[i]))
-			channel_send_token(sup, sup->slots.list[i]);
+	for (size_t i = 0; i < sup->slots.n; i++) {
+		struct slot *slot = sup->slots.list[i];
+		if (slot_running(slot))
+			channel_send_token(sup, slot);
+		else if (slot->fenced)
+			slot->deadline_us = 0; /* that one's token may be newer than any other */
+	}
 }
 
 void loop_finish(struct supervisor *sup, int exit_code)

@@ -133,7 +133,7 @@ static bool step(struct supervisor *sup, struct slot *slot, uint64_t now_us, uns
 		.want = want_of(sup, slot),
 		.stale = slot_stale(slot),
 		.touched = slot->mzxid != slot->run_mzxid,
-		.may_start = *n_starting < STARTING_AT_ONCE,
+		.may_start = *n_starting < STARTING_AT_ONCE && !locks_in_doubt(sup, slot),
 		.deadline_us = slot->deadline_us,
 	};
 

@@ -120,6 +120,7 @@ static void ended(struct supervisor *sup, struct slot *slot, bool signalled, int
 			pgs_log(PGS_LOG_INFO, slot->prefix, "worker stopped");
 		break;
 	case EXIT_LOOK_AGAIN:
+		slot->fenced = supervisor_takes_locks(sup);
 		slot->lock_dirty = true;
 		fail(slot, ran_us, how);
 		break;
@@ -137,6 +138,21 @@ static void ended(struct supervisor *sup, struct slot *slot, bool signalled, int
 		else if (verdict == EXIT_PARK)
 			loop_finish(sup, code);
 	}
+}
+
+void reap_owner_after_all(struct supervisor *sup, struct slot *slot)
+{
+	char text[SLOT_TEXT_MAX];
+
+	(void)snprintf(text, sizeof(text),
+		       "this host holds the lock of the set in ZooKeeper, but %s", slot->last_text);
+	memcpy(slot->last_text, text, sizeof(text));
+	slot->state = SLOT_PARKED;
+	slot->deadline_us = pgs_now_us() + REAP_PARK_RETRY_US;
+	sup->status_dirty = true;
+	pgs_log(PGS_LOG_ERR, slot->prefix,
+		"%s; parked until that is done or the set is changed; trying again in 5 minutes",
+		slot->last_text);
 }
 
 struct watched {

@@ -49,6 +49,7 @@ struct slot_source {
 	uint64_t phase_age_us;
 	uint64_t heard_us;
 	uint64_t moved_us; /* its events grew, or none waited; ours, by no word of the worker's */
+	uint64_t working_us; /* it was in the state WORKING, or not known yet */
 	uint64_t rate_at_us, rate_events; /* what the rate is counted from */
 	double rate; /* events a second, over the last RATE_US or more */
 	uint64_t lsn, tick;

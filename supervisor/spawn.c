@@ -277,6 +277,9 @@ int spawn_worker(struct supervisor *sup, struct slot *slot, struct pgs_err *rete
 	(void)snprintf(slot->run_version, sizeof(slot->run_version), "%s", slot->version);
 	(void)snprintf(slot->run_rollout, sizeof(slot->run_rollout), "%s", slot->rollout);
 	slot->run_mzxid = slot->mzxid;
+	slot->run_czxid = slot->lock_czxid;
+	slot->run_generation = sup->generation;
+	slot->fenced = false;
 	sup->status_dirty = true;
 	return 0;
 }

@@ -123,6 +123,7 @@ enum position_verdict {
 	POSITION_FIRST, /* there is none, and none was written: start at the set's snapshot */
 	POSITION_GOES_ON,
 	POSITION_REWIND, /* source and Kafka do not belong together: stop */
+	POSITION_NEWER_OWNER, /* a newer owner wrote it: the set is not ours any more, for all that we know */
 };
 
 /*
@@ -135,8 +136,8 @@ enum position_want position_wants(const struct position *pos, const struct posit
 				  int64_t timeline);
 
 /*
- * `pos` NULL: Kafka holds none. On POSITION_REWIND *ret_why says in one line which two things differ and
- * what an operator can do.
+ * `pos` NULL: Kafka holds none. On POSITION_REWIND and POSITION_NEWER_OWNER *ret_why says in one line which two
+ * things differ and what an operator can do.
  */
 enum position_verdict position_judge(const struct position *pos, const struct position_hint *hint,
 				     const struct position_source *source, struct pgs_buf *ret_why);

@@ -72,7 +72,7 @@ static uint64_t position_xmax(const struct position *pos)
 	return text && snapshot_parse(text, &s, NULL) == 0 ? s.xmax : 0;
 }
 
-/* Another server, another database, an older owner. */
+/* Another server, another database, a newer owner. */
 static enum position_verdict judge_identity(const struct position *pos,
 					    const struct position_source *source,
 					    struct pgs_buf *why)
@@ -90,15 +90,17 @@ static enum position_verdict judge_identity(const struct position *pos,
 			"has oid %lld",
 			(long long)pos->database, source->name, (long long)source->database);
 	if (pos->token && token_parse(pos->token, &token) &&
-	    token_compare(&token, &source->token) > 0)
-		return rewound(
+	    token_compare(&token, &source->token) > 0) {
+		pgs_buf_printf(
 			why,
-			"the position in Kafka was written by a newer owner (token %s) than this "
-			"one (token %lld.%lld.%lld): ZooKeeper went back in time or the set has "
-			"moved; "
-			"\"pgshovel cluster recover\" cures the former",
-			pos->token, (long long)source->token.generation,
+			"the position of database \"%s\" in Kafka was written by a newer owner "
+			"(token %s) than this one (token %lld.%lld.%lld); where no other host "
+			"has the set ZooKeeper went back in time, and \"pgshovel cluster "
+			"recover\" cures that",
+			source->name, pos->token, (long long)source->token.generation,
 			(long long)source->token.czxid, (long long)source->token.spawn);
+		return POSITION_NEWER_OWNER;
+	}
 	return POSITION_GOES_ON;
 }
 
@@ -166,8 +168,9 @@ enum position_verdict position_judge(const struct position *pos, const struct po
 			"recreated or cut",
 			source->name);
 	}
-	if (judge_identity(pos, source, why) == POSITION_REWIND)
-		return POSITION_REWIND;
+	const enum position_verdict identity = judge_identity(pos, source, why);
+	if (identity != POSITION_GOES_ON)
+		return identity;
 	const struct place theirs = place_of(pos->lsn, pos->timeline);
 	const struct place ours = place_of(source->lsn, source->timeline);
 	if (pos->lsn > source->lsn)

@@ -45,6 +45,8 @@ static int read_position(struct relay *r, struct position *pos, bool *found, str
 		break;
 	case POSITION_REWIND:
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "", "%s", pgs_buf_str(&why));
+	case POSITION_NEWER_OWNER: /* whether it really is, ZooKeeper knows: the supervisor asks */
+		return pgs_err_set(reterr, PGS_ERR_FENCED, "", "%s", pgs_buf_str(&why));
 	}
 	if (*found && pos->timeline && pos->timeline != s->timeline)
 		pgs_log(PGS_LOG_NOTICE, r->log_prefix,

@@ -125,6 +125,7 @@ static const char *verdict_name(enum position_verdict verdict)
 	case POSITION_GOES_ON:
 		return "goes-on";
 	case POSITION_REWIND:
+	case POSITION_NEWER_OWNER:
 		return "refused";
 	}
 	return "";
@@ -295,7 +296,7 @@ static int change(struct side *side, struct sink *sink, enum task_position_act a
 	case TASK_POSITION_SHOW:
 		return print_side(side, "", NULL, reterr);
 	case TASK_POSITION_ACCEPT:
-		if (side->verdict != POSITION_REWIND)
+		if (side->verdict == POSITION_FIRST || side->verdict == POSITION_GOES_ON)
 			return print_side(side, "nothing", NULL, reterr);
 		return accept_position(side, sink, reterr)
 			       ? -1

@@ -74,7 +74,8 @@ put park exit78
 ok 'a crashing worker is started again' at_least 3 start crash
 ok 'one that dies before it says hello too' at_least 3 start early
 ok 'one that ends with 0 unasked too' at_least 2 start zero
-ok 'a fenced one too, while the lock is ours' at_least 2 start fenced
+ok 'one that a newer owner fenced is parked when ZooKeeper says that there is none' said a 'set=fenced this host holds the lock of the set in ZooKeeper, but a higher token owns the source; parked until'
+is "$(did start fenced)" 1 'and is not started before that is known'
 ok 'the log says when' said a 'set=crash worker exited: killed by signal 9 \(SIGKILL\); starting again in [0-9.]+ s \(failure 3'
 ok 'exit code 78 parks the set' said a 'set=park worker exited: code 78: source "main" went back in time ; accept it or restore; parked'
 ok 'the status says why' wait_for 10 status_has a '"last_exit":{"code":78'
@@ -84,6 +85,8 @@ ok "back-off grows (${first:-?} s, ${third:-?} s)" awk -v a="${first:-9}" -v b="
 is "$(did start park)" 1 'a parked set is not started again by itself'
 z touch "/$CLUSTER/sets/park"
 ok 'a touch of its node starts it' at_least 2 start park
+z set "/$CLUSTER" "$(z get "/$CLUSTER" | sed 's/^generation .*/generation 9/')"$'\n'
+ok 'a new generation starts the fenced one' at_least 1 start fenced 'token=9\.'
 put park ok
 ok 'a new version does too' at_least 3 start park
 ok 'and it stays up' up park

@@ -166,7 +166,7 @@ static enum position_verdict start(struct world *w)
 	const enum position_verdict v = position_judge(p, &w->db.hint, &source, &why);
 	snprintf(w->why, sizeof(w->why), "%s", pgs_buf_str(&why));
 	pgs_buf_done(&why);
-	if (v != POSITION_REWIND) {
+	if (v == POSITION_FIRST || v == POSITION_GOES_ON) {
 		position_hint_start(&w->db.hint, p, fresh(w));
 		w->db.lsn += 10;
 		w->db.next_txid++;
@@ -503,10 +503,15 @@ START_TEST(test_other_source)
 	ck_assert_int_eq(start(&copy), POSITION_REWIND);
 	copy = w;
 	copy.owner = (struct token){ 1, 9, 99 };
-	ck_assert_int_eq(start(&copy), POSITION_REWIND);
+	ck_assert_int_eq(start(&copy), POSITION_NEWER_OWNER);
 	ck_assert(strstr(copy.why, "newer owner"));
+	ck_assert(strstr(copy.why, "cluster recover"));
 	copy.owner = (struct token){ 2, 1, 1 };
 	ck_assert_int_eq(start(&copy), POSITION_GOES_ON);
+	/* Who has no say in this set cannot say either that its source went back. */
+	copy.owner = (struct token){ 1, 9, 99 };
+	copy.db.next_txid = 1;
+	ck_assert_int_eq(start(&copy), POSITION_NEWER_OWNER);
 }
 END_TEST
 
