@@ -67,9 +67,9 @@ LDFLAGS_ALL := $(filter -fsanitize=% --coverage -O%,$(MODE_$(MODE))) -pie -pthre
 # ---- What is built from what ----
 
 ADMIN_LIBS := -lpq -lzookeeper_st -lconfig -ljansson -lcrypto
-SUPERVISOR_LIBS := -lzookeeper_st -lsystemd -lconfig -ljansson -lcrypto
+SUPERVISOR_LIBS := -lzookeeper_st -lsystemd -lmicrohttpd -lconfig -ljansson -lcrypto
 WORKER_LIBS := -lpq -lrdkafka -lconfig -ljansson -lcrypto -lm
-TEST_LIBS := -lcheck_pic -lsubunit -lpq -lzookeeper_st -lrdkafka -lsystemd -lconfig -ljansson -lcrypto \
+TEST_LIBS := -lcheck_pic -lsubunit -lpq -lzookeeper_st -lrdkafka -lsystemd -lmicrohttpd -lconfig -ljansson -lcrypto \
 	-lrt -lm
 
 comma := ,
@@ -200,7 +200,7 @@ $(BUILD)/.flags: FORCE
 # header:library:Debian package; looked at once per build folder.
 LIBRARIES := libpq-fe.h:libpq:libpq-dev zookeeper/zookeeper.h:libzookeeper-st:libzookeeper-st-dev \
 	librdkafka/rdkafka.h:librdkafka:librdkafka-dev libconfig.h:libconfig:libconfig-dev \
-	systemd/sd-event.h:libsystemd:libsystemd-dev jansson.h:libjansson:libjansson-dev \
+	systemd/sd-event.h:libsystemd:libsystemd-dev microhttpd.h:libmicrohttpd:libmicrohttpd-dev jansson.h:libjansson:libjansson-dev \
 	openssl/evp.h:libcrypto:libssl-dev check.h:check:check
 
 $(BUILD)/.libraries:
@@ -343,6 +343,8 @@ install: all
 	for file in $(filter-out %sysusers.conf %tmpfiles.conf,$(wildcard systemd/*.conf)); do \
 		install -D -m 644 $$file $(DESTDIR)$(docdir)/examples/$${file##*/} || exit 1; done
 	install -m 644 README.md CHANGELOG.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(docdir)
+	install -d $(DESTDIR)$(docdir)/monitoring
+	install -m 644 $(wildcard monitoring/*) $(DESTDIR)$(docdir)/monitoring
 
 dist:
 	@mkdir -p build

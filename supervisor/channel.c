@@ -90,6 +90,8 @@ static void take_figures(struct supervisor *sup, struct slot *slot, struct slot_
 
 	if (!source->known || msg->u.beat.events != source->events || msg->u.beat.queue_events == 0)
 		source->moved_us = now_us;
+	if (!source->known || msg->u.beat.state == CTL_STATE_WORKING)
+		source->working_us = now_us;
 	count_rate(source, msg->u.beat.events, now_us);
 	source->known = true;
 	source->named = source->named && !new_phase;

@@ -10,6 +10,7 @@
 #include "common/options_rows.h"
 #include "common/parse.h"
 #include "supervisor/config.h"
+#include "supervisor/http.h"
 
 #define FIELD(name) offsetof(struct config, name)
 
@@ -90,6 +91,12 @@ static const struct option_spec specs[] = {
 	  .flags = OPTION_RELOAD,
 	  .help = "sets beyond this number are not looked after" },
 	OPTION_ROW_LOG_LEVEL(struct config, "info", OPTION_RELOAD),
+	{ .name = "metrics-listen",
+	  .type = OPTION_STRING,
+	  .offset = FIELD(metrics_listen),
+	  .argument = "ADDRESS",
+	  .help = "serve /metrics and /healthz over HTTP: PORT on 127.0.0.1, ADDRESS:PORT, or "
+		  "/PATH of a socket (default: not at all)" },
 	OPTION_ROW_STDOUT(struct config,
 			  "with --set: write JSON lines to standard output instead of Kafka"),
 	OPTION_ROW_FILE(struct config,
@@ -99,6 +106,11 @@ static const struct option_spec specs[] = {
 	OPTION_ROW_VERSION(struct config, '\0', "print the version and exit"),
 	OPTION_ROW_HELP(struct config, "print this and exit"),
 	OPTION_ROW_MDOC_OPTIONS(struct config),
+	{ .name = "list-metrics",
+	  .type = OPTION_FLAG,
+	  .offset = FIELD(list_metrics),
+	  .flags = OPTION_ACTION | OPTION_HIDDEN,
+	  .help = "print name, type and meaning of every metric" },
 };
 
 static int check(const struct config *c, struct pgs_err *reterr)
@@ -117,6 +129,9 @@ static int check(const struct config *c, struct pgs_err *reterr)
 				   c->set);
 	if (pgs_log_level_parse(c->log_level, &level, reterr) < 0)
 		return -1;
+	struct http_address unused;
+	if (c->metrics_listen && http_address_parse(c->metrics_listen, &unused, reterr) < 0)
+		return pgs_err_prefix(reterr, "option \"metrics-listen\"");
 	if (c->to_stdout && c->file)
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
 				   "--stdout and --file cannot be given together");
@@ -144,7 +159,7 @@ static int read_all(int argc, char **argv, struct config *ret, bool *ret_usage,
 	    options_argv(&ret->options, argc, copy, &n_words, reterr) < 0)
 		return -1;
 	/* --help must not fail because of a variable or a file. */
-	if (ret->help || ret->version || ret->mdoc_options)
+	if (ret->help || ret->version || ret->mdoc_options || ret->list_metrics)
 		return 0;
 	if (n_words > 1)
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",

@@ -32,6 +32,7 @@ struct config {
 	uint64_t recover_after_us; /* 0: never */
 	int64_t max_sets;
 	char *log_level;
+	char *metrics_listen; /* NULL: nobody may look */
 	bool to_stdout; /* the last four only with --set */
 	char *file;
 	char *from;
@@ -39,6 +40,7 @@ struct config {
 	bool version;
 	bool help;
 	bool mdoc_options;
+	bool list_metrics;
 	struct options options; /* owns the strings above */
 };
 

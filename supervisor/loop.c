@@ -20,6 +20,7 @@
 #include "supervisor/channel.h"
 #include "supervisor/desired.h"
 #include "supervisor/hosts.h"
+#include "supervisor/http.h"
 #include "supervisor/locks.h"
 #include "supervisor/pass.h"
 #include "supervisor/report.h"
@@ -108,10 +109,25 @@ static int on_pass(sd_event_source *source, void *userdata)
 	return r < 0 ? r : sd_event_source_set_enabled(sup->timer, SD_EVENT_ONESHOT);
 }
 
+/* The worst of this minute and of the one before. */
+static void note_lag(struct supervisor *sup, uint64_t due_us)
+{
+	enum { MINUTE_US = 60 * 1000 * 1000 };
+	uint64_t now_us = pgs_now_us(), lag_us = now_us > due_us ? now_us - due_us : 0;
+
+	if (now_us - sup->loop_lag_from_us >= MINUTE_US) {
+		sup->loop_lag_before_us = sup->loop_lag_us;
+		sup->loop_lag_us = 0;
+		sup->loop_lag_from_us = now_us;
+	}
+	if (lag_us > sup->loop_lag_us)
+		sup->loop_lag_us = lag_us;
+}
+
 static int on_timer(sd_event_source *source, uint64_t at_us, void *userdata)
 {
 	(void)source;
-	(void)at_us;
+	note_lag(userdata, at_us);
 	loop_wake(userdata);
 	return 0;
 }
@@ -338,6 +354,7 @@ static void close_all(struct supervisor *sup)
 	sup->zk = NULL;
 	for (size_t i = 0; i < sup->slots.n; i++)
 		spawn_forget(
+	http_close(sup);
 			sup->slots.list
 				[i]); /* closes the control sockets: a worker that is left ends by that */
 	slots_done(&sup->slots);

@@ -14,6 +14,7 @@
 #include "supervisor/credentials.h"
 #include "supervisor/loop.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/metrics.h"
 
 static int run(struct supervisor *sup)
 {
@@ -38,6 +39,10 @@ static int run(struct supervisor *sup)
 		return PGS_EXIT_OK;
 	}
 	pgs_log_set_level(config_log_level(&sup->config));
+	if (sup->config.list_metrics) {
+		metrics_list(stdout);
+		return PGS_EXIT_OK;
+	}
 	if (credentials_load(sup->config.credentials_dir, &sup->credentials, &err) < 0) {
 		pgs_log(PGS_LOG_ERR, NULL, "%s", err.msg);
 		return PGS_EXIT_CONFIG;

@@ -15,6 +15,8 @@
 #include "common/zpath.h"
 #include "supervisor/channel.h"
 #include "supervisor/desired.h"
+#include "supervisor/health.h"
+#include "supervisor/http.h"
 
 enum {
 	EVERY_US = 10 * 1000 * 1000,
@@ -337,6 +339,8 @@ void report_pump(struct supervisor *sup)
 	char text[256];
 
 	report_text(sup, text);
+	health_note(sup, now_us);
+	http_pump(sup);
 	if (strcmp(text, sup->status_text) != 0) {
 		memcpy(sup->status_text, text, sizeof(sup->status_text));
 		(void)sd_notifyf(0, "STATUS=%s", text); /* nobody listens outside systemd */

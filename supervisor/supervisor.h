@@ -25,8 +25,12 @@ enum {
 	PRIORITY_CHANNEL = 0,
 	PRIORITY_CHILD = 10,
 	PRIORITY_PASS = 50,
+	PRIORITY_HTTP = 60,
 };
 
+enum { STATUS_TEXT_MAX = 512 };
+
+struct http;
 struct zk_event;
 
 struct supervisor {
@@ -69,6 +73,13 @@ struct supervisor {
 	bool drained; /* an operator wants no sets here */
 	char **hosts; /* the active ones */
 	size_t n_hosts;
+
+	/* Health and metrics (health.c, http.c). */
+	uint64_t zk_seen_us; /* ZooKeeper was connected */
+	struct http *http; /* NULL: not asked for, or its address is taken just now */
+	uint64_t http_retry_at_us;
+	uint64_t loop_lag_us; /* how late the loop's timer was at worst, in this minute or the last */
+	uint64_t loop_lag_before_us, loop_lag_from_us;
 
 	/* Status (report.c). */
 	bool status_asked;

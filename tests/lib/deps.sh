@@ -12,7 +12,7 @@ set -u
 
 kafka_version=4.3.1
 [ "${1:-}" != kafka ] || kafka_version=${2:-$kafka_version}
-build=(gcc libc6-dev make pkg-config libpq-dev libzookeeper-st-dev librdkafka-dev libconfig-dev libsystemd-dev libjansson-dev
+build=(gcc libc6-dev make pkg-config libpq-dev libzookeeper-st-dev librdkafka-dev libconfig-dev libsystemd-dev libmicrohttpd-dev libjansson-dev
 	libssl-dev check)
 lint=(clang-14 clang-format-14 shellcheck git mandoc zsh)
 servers=(postgresql-15 postgresql-client-15 postgresql-15-pgq3 pgqd libzookeeper-java liblog4j1.2-java libslf4j-java
