@@ -36,6 +36,7 @@ struct admin_options {
 	bool reset;
 	bool yes;
 	bool repair;
+	bool watch;
 	char *from;
 	char *database;
 	bool help;

@@ -17,6 +17,7 @@
 const struct cli_noun cli_nouns[] = {
 	{ "cluster", "a subtree of ZooKeeper and the sets in it" },
 	{ "set", "tables that are replicated together, described by one file" },
+	{ "status", "the whole cluster on one screen" },
 	{ "host", "supervisors, and who of them takes sets" },
 	{ "node", "databases that were left out of a rollout" },
 	{ "event", "events that could not be sent and were put aside" },
@@ -154,7 +155,11 @@ const struct cli_command cli_commands[] = {
 	  .max_arguments = 1,
 	  .options = OPTIONS("json"),
 	  .summary = "what the supervisors say of their sets",
-	  .text = "",
+	  .text = "A line a set, or all that is known of one: owner, last exit, next try, lag by "
+		  "four clocks,\n"
+		  "position, last error. STATE is \"unowned\" when nobody runs it, \"unknown\" "
+		  "when its host\n"
+		  "is away. Supervisors write it every 10 seconds and at each change.\n",
 	  .run = cmd_set_status },
 	{ .noun = "set",
 	  .verb = "position",
@@ -175,6 +180,13 @@ const struct cli_command cli_commands[] = {
 		  "says\n"
 		  "which.\n",
 	  .run = cmd_set_position },
+	{ .noun = "status",
+	  .verb = "",
+	  .arguments = "",
+	  .options = OPTIONS("json", "watch"),
+	  .summary = "hosts, sets, lag and trouble of the whole cluster on one screen",
+	  .text = "Sets that do not work come first, then those that are furthest behind.\n",
+	  .run = cmd_status },
 	{ .noun = "host",
 	  .verb = "list",
 	  .arguments = "",
@@ -309,6 +321,19 @@ static bool is_verb(const struct cli_command *command, const char *word)
 	       (command->alias && strcmp(command->alias, word) == 0);
 }
 
+/* "status" is a noun that needs no verb. */
+static bool stands_alone(const struct cli_command *command)
+{
+	return !command->verb[0];
+}
+
+/* The words of a command, for people. */
+static void put_words(const struct cli_command *command, char *ret, size_t size)
+{
+	snprintf(ret, size, "%s%s%s%s%s", command->noun, stands_alone(command) ? "" : " ",
+		 command->verb, command->arguments[0] ? " " : "", command->arguments);
+}
+
 int cli_find(char *const *words, int n, struct cli_choice *ret, struct pgs_err *reterr)
 {
 	struct cli_choice choice = { 0 };
@@ -324,14 +349,15 @@ int cli_find(char *const *words, int n, struct cli_choice *ret, struct pgs_err *
 		return cli_usage(reterr, "unknown command \"%s\"; try \"pgshovel --help\"",
 				 words[0]);
 	choice.used = 1;
-	for (size_t i = 0; n > 1 && i < cli_n_commands && !choice.command; i++)
+	for (size_t i = 0; i < cli_n_commands && !choice.command; i++)
 		if (strcmp(cli_commands[i].noun, words[0]) == 0 &&
-		    is_verb(&cli_commands[i], words[1]))
+		    (stands_alone(&cli_commands[i]) ||
+		     (n > 1 && is_verb(&cli_commands[i], words[1]))))
 			choice.command = &cli_commands[i];
 	if (n > 1 && !choice.command)
 		return cli_usage(reterr, "unknown command \"%s %s\"; try \"pgshovel %s --help\"",
 				 words[0], words[1], words[0]);
-	choice.used = choice.command ? 2 : 1;
+	choice.used = choice.command && !stands_alone(choice.command) ? 2 : 1;
 	*ret = choice;
 	return 0;
 }
@@ -361,17 +387,20 @@ static bool is_general(const struct option_spec *spec)
 int cli_check(const struct cli_command *command, int n_arguments, const struct options *given,
 	      struct pgs_err *reterr)
 {
+	char words[128];
+
+	put_words(command, words, sizeof(words));
 	if (n_arguments < command->min_arguments || n_arguments > command->max_arguments)
-		return cli_usage(reterr, "too %s arguments: usage is pgshovel %s %s%s%s",
-				 n_arguments < command->min_arguments ? "few" : "many",
-				 command->noun, command->verb, command->arguments[0] ? " " : "",
-				 command->arguments);
+		return cli_usage(reterr, "too %s arguments: usage is pgshovel %s",
+				 n_arguments < command->min_arguments ? "few" : "many", words);
 	for (size_t i = 0; i < given->n_specs; i++) {
 		const struct option_spec *spec = &given->specs[i];
 		if (!(given->given >> i & 1) || is_general(spec) || belongs(command, spec->name))
 			continue;
-		return cli_usage(reterr, "option \"--%s\" does not belong to \"%s %s\"", spec->name,
-				 command->noun, command->verb);
+		words[strlen(words) - strlen(command->arguments) -
+		      (command->arguments[0] ? 1 : 0)] = '\0';
+		return cli_usage(reterr, "option \"--%s\" does not belong to \"%s\"", spec->name,
+				 words);
 	}
 	return 0;
 }
@@ -405,8 +434,10 @@ static void help_general(FILE *out)
 
 static void help_command(const struct cli_command *command, FILE *out)
 {
-	fprintf(out, "Usage: pgshovel [OPTION]... %s %s%s%s\n\n", command->noun, command->verb,
-		command->arguments[0] ? " " : "", command->arguments);
+	char words[128];
+
+	put_words(command, words, sizeof(words));
+	fprintf(out, "Usage: pgshovel [OPTION]... %s\n\n", words);
 	fprintf(out, "%c%s.\n", command->summary[0] - 'a' + 'A', command->summary + 1);
 	if (command->text[0])
 		fprintf(out, "\n%s", command->text);
@@ -432,6 +463,12 @@ void cli_help(const struct cli_choice *choice, FILE *out)
 		help_command(choice->command, out);
 		return;
 	}
+	for (size_t i = 0; choice->noun && i < cli_n_commands; i++)
+		if (strcmp(cli_commands[i].noun, choice->noun->name) == 0 &&
+		    stands_alone(&cli_commands[i])) {
+			help_command(&cli_commands[i], out);
+			return;
+		}
 	if (choice->noun) {
 		help_noun(choice->noun, out);
 		return;
@@ -440,7 +477,8 @@ void cli_help(const struct cli_choice *choice, FILE *out)
 	fprintf(out, "Administers clusters and replication sets of pgshovel.\n\nCommands:\n");
 	for (size_t i = 0; i < cli_n_commands; i++) {
 		char name[64];
-		snprintf(name, sizeof(name), "%s %s", cli_commands[i].noun, cli_commands[i].verb);
+		snprintf(name, sizeof(name), "%s%s%s", cli_commands[i].noun,
+			 stands_alone(&cli_commands[i]) ? "" : " ", cli_commands[i].verb);
 		fprintf(out, "  %-19s %s\n", name, cli_commands[i].summary);
 	}
 	help_general(out);

@@ -19,7 +19,7 @@ struct admin;
 
 struct cli_command {
 	const char *noun;
-	const char *verb;
+	const char *verb; /* "": the noun alone is the command */
 	const char *alias; /* another verb that means the same, NULL: none */
 	const char *arguments; /* as in the synopsis; "" when there are none */
 	int min_arguments;

@@ -31,6 +31,7 @@ int cmd_event_list(struct admin *a, char **arguments, int n, struct pgs_err *ret
 int cmd_event_show(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_event_retry(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_event_discard(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
+int cmd_status(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_txn_list(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 int cmd_txn_recover(struct admin *a, char **arguments, int n, struct pgs_err *reterr);
 

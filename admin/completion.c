@@ -310,7 +310,8 @@ static void zsh_nouns(FILE *out)
 	for (size_t i = 0; i < cli_n_nouns; i++) {
 		fprintf(out, "\t(%s) next=(", cli_nouns[i].name);
 		for (size_t j = 0; j < cli_n_commands; j++) {
-			if (strcmp(cli_commands[j].noun, cli_nouns[i].name) != 0)
+			if (strcmp(cli_commands[j].noun, cli_nouns[i].name) != 0 ||
+			    !cli_commands[j].verb[0])
 				continue;
 			fputc(' ', out);
 			zsh_described(cli_commands[j].verb, cli_commands[j].summary, out);

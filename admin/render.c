@@ -74,3 +74,25 @@ void render_done(struct render_table *table)
 	free(table->cells);
 	*table = (struct render_table){ 0 };
 }
+
+void render_duration(char ret[32], int64_t us)
+{
+	static const struct {
+		int64_t below_us, unit_us;
+		const char *name;
+	} units[] = {
+		{ 1000000LL, 1000, "ms" },
+		{ 2 * 60 * 1000000LL, 0, "s" },
+		{ 2 * 3600 * 1000000LL, 60 * 1000000LL, "min" },
+		{ 48 * 3600 * 1000000LL, 3600 * 1000000LL, "h" },
+		{ INT64_MAX, 24 * 3600 * 1000000LL, "d" },
+	};
+	size_t i = 0;
+
+	while (us >= units[i].below_us && i + 1 < sizeof(units) / sizeof(units[0]))
+		i++;
+	if (units[i].unit_us)
+		snprintf(ret, 32, "%lld %s", (long long)(us / units[i].unit_us), units[i].name);
+	else
+		snprintf(ret, 32, "%.1f s", (double)us / 1e6);
+}

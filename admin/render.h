@@ -1,6 +1,6 @@
 /*
  * admin/render.h
- *    Tables for people.
+ *    Tables and times for people.
  *
  * Knows columns and cells, not what they mean.
  */
@@ -9,9 +9,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
-enum { RENDER_MAX_COLUMNS = 8, RENDER_MAX_BYTES = 64 * 1024 * 1024 };
+enum { RENDER_MAX_COLUMNS = 12, RENDER_MAX_BYTES = 64 * 1024 * 1024 };
 
 /* Cells are given row by row; render_done() frees. */
 struct render_table {
@@ -26,5 +27,8 @@ struct render_table {
 void render_add(struct render_table *table, const char *cell);
 void render_print(const struct render_table *table, FILE *out);
 void render_done(struct render_table *table);
+
+/* "12 ms", "3.4 s", "5 min", "2 h", "3 d". */
+void render_duration(char ret[32], int64_t us);
 
 #endif
