@@ -53,7 +53,13 @@ static int read_server(struct session *s, struct catalog *c, struct pgs_err *ret
 			  "where r.rolname = 'pgq_admin'), false), "
 			  "pg_has_role('pg_read_all_stats', 'usage'), to_regclass($1) is not null, "
 			  "(select min(x.gid) from pg_prepared_xacts x where x.database = "
-			  "d.datname and x.gid like $2) "
+			  "d.datname and x.gid like $2), "
+			  "current_setting('max_connections')::int - "
+			  "current_setting('superuser_reserved_connections')::int, "
+			  "(select count(*) from pg_stat_activity where backend_type = 'client "
+			  "backend'), "
+			  "(select count(*) from pg_stat_activity where application_name ~ "
+			  "'^pgshovel:[0-9]+[.]') "
 			  "from pg_control_system() c, pg_database d where d.datname = "
 			  "current_database()",
 			  2, (const char *const[]){ node, like }, &res, reterr) < 0)
@@ -61,6 +67,9 @@ static int read_server(struct session *s, struct catalog *c, struct pgs_err *ret
 	c->server_version = (int)strtol(PQgetvalue(res, 0, 0), NULL, 10);
 	c->standby = yes(res, 0, 2);
 	c->max_prepared = (int)strtol(PQgetvalue(res, 0, 3), NULL, 10);
+	c->max_connections = (int)strtol(PQgetvalue(res, 0, 14), NULL, 10);
+	c->connections = (int)strtol(PQgetvalue(res, 0, 15), NULL, 10);
+	c->relays = (int)strtol(PQgetvalue(res, 0, 16), NULL, 10);
 	c->may_create = yes(res, 0, 8);
 	c->has_pgq = yes(res, 0, 9);
 	c->pgq_admin = yes(res, 0, 10);

@@ -68,6 +68,9 @@ struct catalog {
 	const char *encoding;
 	bool standby;
 	int max_prepared;
+	int max_connections; /* without those kept for superusers */
+	int connections; /* of clients, to the whole server, this one included */
+	int relays; /* those of them that are relays' first ones */
 	const char *role;
 	const char *database;
 	const char *system_identifier;

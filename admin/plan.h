@@ -81,6 +81,16 @@ int plan_check_server(const struct plan_database *db, const char *cluster,
 int plan_check_distinct(const struct plan_database *databases, size_t n,
 			struct pgs_err *reterr) PGS_MUST_CHECK;
 
+/* A relay's connections to one database: lock, reading and hint; another while a backlog is read. */
+enum { PLAN_RELAY_CONNECTIONS = 2 };
+
+/*
+ * Would the server of databases[i] come near its max_connections (nine tenths of what it takes from others than
+ * superusers) when all relays read a backlog, those of the new databases of this rollout included? Then ret says
+ * so, one line. Of several databases of one server only the first is asked about.
+ */
+bool plan_connections_short(const struct plan_request *request, size_t i, char *ret, size_t size);
+
 /* Tables, columns and keys of the document exist and will do; errors are "FILE:LINE: ...". */
 int plan_check_tables(const struct plan_database *db, const struct setdoc *doc,
 		      struct pgs_err *reterr) PGS_MUST_CHECK;

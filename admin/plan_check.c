@@ -4,6 +4,7 @@
  *
  * Every refusal is one line that says what to do. Changes nothing, reads nothing.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "admin/plan.h"
@@ -81,6 +82,33 @@ int plan_check_server(const struct plan_database *db, const char *cluster, struc
 				   "interrupted rollout; run \"pgshovel txn recover\"",
 				   db->name, c->open_gid);
 	return 0;
+}
+
+bool plan_connections_short(const struct plan_request *request, size_t i, char *ret, size_t size)
+{
+	const struct catalog *c = request->databases[i].catalog;
+	int fresh = 0;
+
+	for (size_t k = 0; k < request->n_databases; k++) {
+		const struct plan_database *db = &request->databases[k];
+		if (strcmp(db->catalog->system_identifier, c->system_identifier) != 0)
+			continue;
+		if (k < i)
+			return false; /* said already */
+		fresh += !db->removed && !db->catalog->set_version;
+	}
+	/* A relay that runs holds its first connection already. */
+	int more = c->relays * (PLAN_RELAY_CONNECTIONS - 1) + fresh * PLAN_RELAY_CONNECTIONS;
+	if (!request->doc || 10 * (c->connections + more) <= 9 * c->max_connections)
+		return false;
+	(void)snprintf(
+		ret, size,
+		"database \"%s\": its server takes %d connections, %d are in use, and relays "
+		"may need %d more (up to %d for each set and database); raise "
+		"max_connections before they are refused",
+		request->databases[i].name, c->max_connections, c->connections, more,
+		PLAN_RELAY_CONNECTIONS);
+	return true;
 }
 
 int plan_check_distinct(const struct plan_database *databases, size_t n, struct pgs_err *reterr)

@@ -202,6 +202,16 @@ static int check_set(const struct plan_database *db, const struct rollout *r,
 	return 0;
 }
 
+/* No reason to refuse: a warning before it happens. */
+static void warn_of_connections(const struct rollout *r)
+{
+	char text[512];
+
+	for (size_t i = 0; i < r->request.n_databases; i++)
+		if (plan_connections_short(&r->request, i, text, sizeof(text)))
+			pgs_log(PGS_LOG_WARNING, NULL, "%s", text);
+}
+
 static int check_all(struct rollout *r, struct pgs_err *reterr)
 {
 	size_t n = r->request.n_databases;
@@ -381,6 +391,8 @@ int rollout_run(struct rollout *r, struct pgs_err *reterr)
 			return -1;
 		if (r->unchanged)
 			return 0;
+		if (attempt == 0)
+			warn_of_connections(r);
 		if (r->a->options.dry_run) {
 			print_plan(r);
 			return 0;

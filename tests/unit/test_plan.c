@@ -315,6 +315,45 @@ START_TEST(servers_that_will_not_do)
 }
 END_TEST
 
+START_TEST(connections_run_short)
+{
+	struct world v[2];
+	struct setdoc *doc = parse(two_tables);
+	struct plan_database databases[2];
+	struct plan_request request = {
+		.kind = PLAN_CREATE, .doc = doc, .databases = databases, .n_databases = 2
+	};
+	char text[512];
+
+	for (int i = 0; i < 2; i++) {
+		world_make(&v[i]);
+		v[i].catalog.max_connections = 97;
+		v[i].catalog.connections = 60;
+		v[i].catalog.relays = 23;
+		databases[i] = v[i].db;
+	}
+	/* 60 + 23 + 2 * 2 of 97 is within nine tenths; one more is not. */
+	ck_assert(!plan_connections_short(&request, 0, text, sizeof(text)));
+	v[0].catalog.relays++;
+	ck_assert(plan_connections_short(&request, 0, text, sizeof(text)));
+	ck_assert_ptr_nonnull(strstr(text, "takes 97 connections, 60 are in use, and relays may "
+					   "need 28 more"));
+	/* The same server is named once, another one by itself. */
+	v[1].catalog.relays = 50;
+	ck_assert(!plan_connections_short(&request, 1, text, sizeof(text)));
+	v[1].catalog.system_identifier = "78";
+	ck_assert(plan_connections_short(&request, 1, text, sizeof(text)));
+	/* Relays that run hold their first connections already. */
+	ck_assert(!plan_connections_short(&request, 0, text, sizeof(text)));
+	v[0].catalog.set_version = "v";
+	v[0].catalog.relays = 27;
+	ck_assert(!plan_connections_short(&request, 0, text, sizeof(text)));
+	v[0].catalog.relays = 28;
+	ck_assert(plan_connections_short(&request, 0, text, sizeof(text)));
+	setdoc_free(doc);
+}
+END_TEST
+
 static void tables_refused(const struct world *w, const char *text, const char *word)
 {
 	struct setdoc *doc = parse(text);
@@ -514,6 +553,7 @@ int main(void)
 	tcase_add_test(tc, create_makes_triggers_before_and_functions_inside);
 	tcase_add_test(tc, partitions_get_their_own_triggers);
 	tcase_add_test(tc, upgrade_adds_narrows_and_drops);
+	tcase_add_test(tc, connections_run_short);
 	tcase_add_test(tc, a_database_that_is_not_listed_is_retired);
 	tcase_add_test(tc, drop_locks_nothing_inside);
 	tcase_add_test(tc, no_user_table_is_locked_in_the_prepared_part);
