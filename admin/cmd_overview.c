@@ -256,7 +256,7 @@ static int show_frame(const struct admin *a, const char *text, const struct pgs_
 		return put(pgs_buf_str(out), reterr);
 	}
 	if (err->msg[0])
-		return a->options.json ? 0 : put("", reterr); /* the log says it */
+		return 0; /* the log says it */
 	return put(text, reterr) < 0 || (!a->options.json && put("\n", reterr) < 0) ? -1 : 0;
 }
 

@@ -23,6 +23,7 @@
 
 enum {
 	MAX_CONNECTIONS = 16,
+	WAITING = 64, /* to be accepted */
 	CONNECTION_BYTES = 8 * 1024,
 	IDLE_SECONDS = 5,
 	CONNECTION_US = 10 * 1000 * 1000, /* a client that takes longer is cut off */
@@ -43,6 +44,7 @@ struct http {
 	sd_event_source *io;
 	sd_event_source *timer;
 	struct connection connections[MAX_CONNECTIONS];
+	bool again; /* a place is free: the library looks at its listening socket in the next call */
 	struct MHD_Response *page; /* the last one made; NULL: none */
 	uint64_t page_until_us;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* "": not a path */
@@ -130,7 +132,7 @@ static int listen_on(const struct http_address *address, struct pgs_err *reterr)
 		remove_dead_socket(address);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
 	    bind(fd, (const struct sockaddr *)&address->sa, address->len) < 0 ||
-	    listen(fd, MAX_CONNECTIONS) < 0)
+	    listen(fd, WAITING) < 0)
 		return pgs_err_set(reterr, PGS_ERR_RETRY, "", "%m");
 	int ret = fd;
 	fd = -1;
@@ -236,6 +238,7 @@ static void on_connection(void *ctx, struct MHD_Connection *connection, void **p
 	struct connection *c = *per_connection;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		http->again = true;
 		if (c)
 			c->fd = -1;
 		return;
@@ -264,6 +267,7 @@ static void sweep(struct http *http)
 
 static void turn(struct http *http)
 {
+	http->again = false;
 	sweep(http);
 	(void)MHD_run(http->daemon); /* what fails here fails for one connection */
 }
@@ -296,7 +300,7 @@ static int on_prepare(sd_event_source *source, void *userdata)
 		any = any || http->connections[i].fd >= 0;
 	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES || ms * 1000 > SWEEP_US)
 		ms = any ? SWEEP_US / 1000 : 3600 * 1000;
-	return sd_event_source_set_time_relative(source, ms * 1000);
+	return sd_event_source_set_time_relative(source, http->again ? 0 : ms * 1000);
 }
 
 static void on_library_log(void *ctx, const char *format, va_list args)

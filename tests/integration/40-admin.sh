@@ -240,7 +240,11 @@ refused 78 'name = ' 'set upgrade of a file without a name'
 admin set drop absent --skip-kafka
 refused 78 '"absent" does not exist' 'set drop of an unknown set'
 admin set status
-is "$RC $(wc -l <<< "$OUT")" '0 1' 'set status without a supervisor'
+like "$RC $OUT" '^0 .*example +- +unowned .*no supervisor speaks of it' 'set status without a supervisor'
+admin status
+like "$RC $OUT" '^0 .*0 of 1 sets work;.*example +- +unowned' 'status without a supervisor'
+admin status set
+refused 64 'too many arguments: usage is pgshovel status' 'status takes no verb'
 
 # ---- another set
 

@@ -229,8 +229,9 @@ completed() { # WORD…: what completes the last one
 		_pgshovel
 		printf "%s\n" ${COMPREPLY[@]+"${COMPREPLY[@]}"}' bash "$BUILD/completion/pgshovel.bash" "$@" | tr '\n' ' '
 }
-is "$(completed '')" 'cluster set host node event config txn ' 'bash: nouns'
-is "$(completed s)" 'set ' 'bash: a noun begun'
+is "$(completed '')" 'cluster set status host node event config txn ' 'bash: nouns'
+is "$(completed se)" 'set ' 'bash: a noun begun'
+is "$(completed status --w)" '--watch ' 'bash: options of a noun that is a command'
 is "$(completed cluster '')" 'initialize upgrade verify recover ' 'bash: verbs'
 is "$(completed --json set up)" 'upgrade update ' 'bash: verbs behind an option, the alias too'
 is "$(completed --cluster x set di)" 'diff ' 'bash: the value of an option is no noun'
