@@ -11,7 +11,13 @@
  *    cut       the present connections are closed towards the client; held bytes stay, for release
  *    release   held bytes go to the server after all, also those of clients that are gone
  *    open      everything passes again, held bytes first
- * FILE also gets "held N" and "muted N" (bytes so far) as they grow. Connections made later are not touched.
+ *    dark      nothing passes in either direction, and nobody is told: a network that is cut. Also for connections made later
+ *    refuse    the present connections are closed, later ones at once
+ *    mute-commit   in front of Kafka: the next commit of a transaction goes to the broker, its answer and what follows
+ *              on that connection do not come back, "commit" is said
+ *    hold-commit   the same, but the commit does not go through: as after "hold", for this connection alone
+ * FILE also gets "held N" and "muted N" (bytes so far) as they grow. Connections made later are touched by dark and
+ * refuse alone.
  * It ends with its parent. No part of the product.
  */
 #include <arpa/inet.h>
@@ -30,6 +36,8 @@
 #include <unistd.h>
 
 enum { MAX_PAIRS = 256, HELD_MAX = 256 * 1024, CHUNK = 16 * 1024 };
+enum { FRAME_HEAD = 6, FRAME_SIZE = 4, KAFKA_END_TXN = 26 };
+enum at_commit { PASS_COMMIT, MUTE_COMMIT, HOLD_COMMIT };
 
 struct pair {
 	int client; /* -1: gone */
@@ -38,12 +46,18 @@ struct pair {
 	bool mute;
 	char *held;
 	size_t n_held;
+	/* The request that the client is sending, as Kafka frames it: its length, its kind, and how much is to come. */
+	unsigned char head[FRAME_HEAD];
+	size_t n_head;
+	size_t left;
 };
 
 static struct pair pairs[MAX_PAIRS];
 static size_t n_pairs;
 static FILE *said;
 static size_t total_held, total_muted;
+static bool dark, refuse; /* until "open" */
+static enum at_commit at_commit; /* of the next one */
 
 static void say(const char *what, const char *detail)
 {
@@ -104,6 +118,53 @@ static void release(struct pair *p)
 	p->n_held = 0;
 }
 
+/* How much of the data comes before the end of a commit's head; all of it when there is none. */
+static size_t find_commit(struct pair *p, const char *data, size_t len, bool *found)
+{
+	size_t i = 0;
+
+	*found = false;
+	while (i < len && !*found) {
+		if (p->left > 0) {
+			size_t n = p->left < len - i ? p->left : len - i;
+			p->left -= n;
+			i += n;
+			continue;
+		}
+		p->head[p->n_head++] = (unsigned char)data[i++];
+		if (p->n_head < FRAME_HEAD)
+			continue;
+		size_t size = (size_t)p->head[0] << 24 | (size_t)p->head[1] << 16 |
+			      (size_t)p->head[2] << 8 | p->head[3];
+		p->left = size > FRAME_HEAD - FRAME_SIZE ? size - (FRAME_HEAD - FRAME_SIZE) : 0;
+		p->n_head = 0;
+		*found = p->head[4] == 0 && p->head[5] == KAFKA_END_TXN;
+	}
+	return i;
+}
+
+/* False: the server is gone. */
+static bool pass_on(struct pair *p, const char *data, size_t len)
+{
+	while (len > 0) {
+		bool found;
+		size_t n = find_commit(p, data, len, &found);
+		if (p->hold)
+			keep(p, data, n);
+		else if (!put(p->server, data, n))
+			return false;
+		data += n;
+		len -= n;
+		if (!found || at_commit == PASS_COMMIT)
+			continue;
+		p->mute = true;
+		p->hold = at_commit == HOLD_COMMIT;
+		at_commit = PASS_COMMIT;
+		say("commit", p->hold ? "held" : "muted");
+	}
+	return true;
+}
+
 static void from_client(struct pair *p)
 {
 	char data[CHUNK];
@@ -113,9 +174,7 @@ static void from_client(struct pair *p)
 		shut(&p->client);
 		if (!p->hold)
 			shut(&p->server);
-	} else if (p->hold) {
-		keep(p, data, (size_t)n);
-	} else if (!put(p->server, data, (size_t)n)) {
+	} else if (!pass_on(p, data, (size_t)n)) {
 		shut(&p->client);
 		shut(&p->server);
 	}
@@ -139,6 +198,16 @@ static void from_server(struct pair *p)
 
 static void command(const char *word)
 {
+	if (strcmp(word, "dark") == 0)
+		dark = true;
+	else if (strcmp(word, "refuse") == 0)
+		refuse = true;
+	else if (strcmp(word, "mute-commit") == 0)
+		at_commit = MUTE_COMMIT;
+	else if (strcmp(word, "hold-commit") == 0)
+		at_commit = HOLD_COMMIT;
+	else if (strcmp(word, "open") == 0)
+		dark = refuse = false;
 	for (size_t i = 0; i < n_pairs; i++) {
 		struct pair *p = &pairs[i];
 		if (strcmp(word, "hold") == 0)
@@ -154,6 +223,9 @@ static void command(const char *word)
 			shut(&p->client);
 			if (!p->hold)
 				shut(&p->server);
+		} else if (strcmp(word, "refuse") == 0) {
+			shut(&p->client);
+			shut(&p->server);
 		}
 	}
 	say("done", word);
@@ -196,7 +268,7 @@ static void accept_one(int listener, const struct sockaddr_in *to)
 	if (client < 0)
 		return;
 	(void)setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	int server = n_pairs < MAX_PAIRS ? connect_to(to) : -1;
+	int server = n_pairs < MAX_PAIRS && !refuse ? connect_to(to) : -1;
 	if (server < 0)
 		shut(&client);
 	else
@@ -224,15 +296,17 @@ static void turn(int listener, int control, const struct sockaddr_in *to)
 	fds[0] = (struct pollfd){ .fd = listener, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = control, .events = POLLIN };
 	for (size_t i = 0; i < n; i++) {
-		fds[2 + 2 * i] = (struct pollfd){ .fd = pairs[i].client, .events = POLLIN };
-		fds[3 + 2 * i] = (struct pollfd){ .fd = pairs[i].server, .events = POLLIN };
+		fds[2 + 2 * i] =
+			(struct pollfd){ .fd = dark ? -1 : pairs[i].client, .events = POLLIN };
+		fds[3 + 2 * i] =
+			(struct pollfd){ .fd = dark ? -1 : pairs[i].server, .events = POLLIN };
 	}
 	if (poll(fds, 2 + 2 * n, -1) < 0)
 		return;
 	/* A command first: what came at the same time is already under it. */
 	if (fds[1].revents)
 		read_commands(control);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && !dark; i++) {
 		if (fds[2 + 2 * i].revents && pairs[i].client >= 0)
 			from_client(&pairs[i]);
 		if (fds[3 + 2 * i].revents && pairs[i].server >= 0)

@@ -43,6 +43,8 @@ static rd_kafka_t *open_handle(const struct reader_options *options, const char 
 		{ "isolation.level", isolation },
 		{ "fetch.wait.max.ms", "50" },
 		{ "fetch.error.backoff.ms", "20" },
+		{ "topic.metadata.refresh.interval.ms",
+		  "1000" }, /* a leader that is dead already is not missed */
 		{ "log_level", "3" },
 	};
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -167,22 +169,45 @@ static int discover(struct reader *reader, enum reader_which which, int64_t begi
 	return 0;
 }
 
-static int ask_ends(struct reader *reader)
+/* `when`: RD_KAFKA_OFFSET_BEGINNING or _END of every partition of the list. */
+static rd_kafka_resp_err_t ask(struct reader *reader, rd_kafka_topic_partition_list_t *list,
+			       int64_t when)
 {
-	for (size_t i = 0; i < reader->n_parts; i++) {
-		struct part *part = &reader->parts[i];
-		int64_t low;
-		rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(
-			reader->ends, part->topic, part->partition, &low, &part->end, ASK_MS);
-
-		if (err) {
-			fprintf(stderr, "reader: no end offset of %s [%" PRId32 "]: %s\n",
-				part->topic, part->partition, rd_kafka_err2str(err));
-			return -1;
-		}
-		part->done = low >= part->end;
+	for (int i = 0; i < list->cnt; i++) {
+		list->elems[i].offset = when;
+		list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	}
-	return 0;
+	rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(reader->ends, list, ASK_MS);
+	for (int i = 0; i < list->cnt && !err; i++)
+		err = list->elems[i].err;
+	return err;
+}
+
+/* A leader may die between the question which it is and the question to it: asked again until the limit. */
+static int ask_ends(struct reader *reader, const rd_kafka_topic_partition_list_t *list,
+		    time_t limit)
+{
+	rd_kafka_topic_partition_list_t *low = rd_kafka_topic_partition_list_copy(list);
+	rd_kafka_topic_partition_list_t *end = rd_kafka_topic_partition_list_copy(list);
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+	while (list->cnt > 0) {
+		err = ask(reader, low, RD_KAFKA_OFFSET_BEGINNING);
+		if (!err)
+			err = ask(reader, end, RD_KAFKA_OFFSET_END);
+		if (!err || time(NULL) > limit)
+			break;
+	}
+	if (err)
+		fprintf(stderr, "reader: no end offsets: %s\n", rd_kafka_err2str(err));
+	for (int i = 0; i < list->cnt && !err; i++) {
+		struct part *part = find_part(reader, end->elems[i].topic, end->elems[i].partition);
+		part->end = end->elems[i].offset;
+		part->done = low->elems[i].offset >= part->end;
+	}
+	rd_kafka_topic_partition_list_destroy(low);
+	rd_kafka_topic_partition_list_destroy(end);
+	return err ? -1 : 0;
 }
 
 /* A null key and an empty one differ, and so do values. */
@@ -243,8 +268,8 @@ int reader_read(struct reader *reader, enum reader_which which, int timeout_s, r
 	int rc = -1;
 
 	forget_parts(reader);
-	if (discover(reader, which, RD_KAFKA_OFFSET_BEGINNING, list) < 0 || ask_ends(reader) < 0 ||
-	    rd_kafka_assign(reader->consumer, list))
+	if (discover(reader, which, RD_KAFKA_OFFSET_BEGINNING, list) < 0 ||
+	    ask_ends(reader, list, limit) < 0 || rd_kafka_assign(reader->consumer, list))
 		goto out;
 	while (!all_done(reader)) {
 		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader->consumer, POLL_MS);

@@ -6,6 +6,7 @@
 #                                              partition has no leader (KAFKA-20734), and a broker that comes back has none for a moment
 #                            --tls=USER:PASS   a second listener, SASL_SSL with PLAIN; its bootstrap list is in DIR/NAME/address-tls,
 #                                              the certificate of its authority in DIR/NAME/tls/ca.pem
+#                            --gate=PORT:ADVERTISED   of one node: a second listener, whose clients are told to come to port ADVERTISED
 # Nodes are called 1, 2, 3. Address: the bootstrap list. Jars: deps.sh kafka. Crash tests: keep topics small, recovery reads
 # every unflushed segment (64 MiB each).
 
@@ -21,14 +22,15 @@ kafka_tls() { # FOLDER
 }
 
 kafka_setup() { # FOLDER [OPTION…]
-	local dir=$1 option nodes=1 settings='' tls='' heap=256m version='' i isr=1 voters='' address='' secure='' id
-	local plain=() controller=() sasl=() listeners map
+	local dir=$1 option nodes=1 settings='' tls='' gate='' heap=256m version='' i isr=1 voters='' address='' secure='' id
+	local plain=() controller=() sasl=() listeners advertised map
 	shift
 	for option; do
 		case $option in
 		--nodes=1 | --nodes=3) nodes=${option#*=} ;;
 		--set=*=*) settings+="${option#--set=}"$'\n' ;;
 		--tls=*:*) tls=${option#*=} ;;
+		--gate=*:*) gate=${option#*=} ;;
 		--heap=*) heap=${option#*=} ;;
 		--version=*) version=${option#*=} ;;
 		*) server_say "unknown option of Kafka \"$option\"" && return 64 ;;
@@ -50,6 +52,8 @@ kafka_setup() { # FOLDER [OPTION…]
 		listeners=PLAINTEXT://127.0.0.1:${plain[i]}
 		map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 		[ -z "$tls" ] || { listeners+=,SASL_SSL://127.0.0.1:${sasl[i]}; map+=,SASL_SSL:SASL_SSL; }
+		advertised=$listeners
+		[ -z "$gate" ] || { listeners+=,GATE://127.0.0.1:${gate%:*}; advertised+=,GATE://127.0.0.1:${gate#*:}; map+=,GATE:PLAINTEXT; }
 		# the short broker session lets a node come back at once after a SIGKILL; small internal topics start faster
 		cat > "$dir/$i/server.properties" <<-CONF
 			process.roles=broker,controller
@@ -59,7 +63,7 @@ kafka_setup() { # FOLDER [OPTION…]
 			inter.broker.listener.name=PLAINTEXT
 			listener.security.protocol.map=$map
 			listeners=$listeners,CONTROLLER://127.0.0.1:${controller[i]}
-			advertised.listeners=$listeners
+			advertised.listeners=$advertised
 			log.dirs=$dir/$i/logs
 			default.replication.factor=$nodes
 			min.insync.replicas=$isr
