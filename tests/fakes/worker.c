@@ -9,7 +9,11 @@
  *    ignore        ignores STOP and SIGTERM                 flood      sends as many messages as it can
  *    silent        says HELLO and READY, then nothing       strange    sends messages that make no sense
  *    stubborn      ignores STOP, obeys SIGTERM
- * Each event is one line in the file FAKE_WORKER_LOG: "EVENT set=… pid=… version=… token=… [more]". No part of the product.
+ *    real          becomes the program FAKE_WORKER_REAL, so that one supervisor has both kinds
+ * Each event is one line in the file FAKE_WORKER_LOG: "EVENT set=… pid=… version=… token=… at=MICROSECONDS [more]".
+ * FAKE_WORKER_BEAT_MS: time between two heartbeats (200). FAKE_WORKER_FENCE: a folder that stands for the sources: at each
+ * heartbeat the worker writes its token into the file of its set, or ends with 79 when a higher one stands there.
+ * No part of the product.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +21,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,11 +33,11 @@
 #include "common/ctlproto.h"
 #include "common/exitcode.h"
 #include "common/setdoc.h"
-
-enum { BEAT_EVERY_MS = 200 };
+#include "worker/token.h"
 
 static struct assignment *task;
 static struct setdoc *doc;
+static char token[TOKEN_TEXT_MAX]; /* the newest */
 
 static void say(const char *event, const char *more)
 {
@@ -41,8 +47,9 @@ static void say(const char *event, const char *more)
 
 	if (fd < 0)
 		return;
-	int n = snprintf(line, sizeof(line), "%s set=%s pid=%d version=%.12s token=%s %s\n", event,
-			 task->set, (int)getpid(), task->version, task->token, more);
+	int n = snprintf(line, sizeof(line), "%s set=%s pid=%d version=%.12s token=%s at=%lld %s\n",
+			 event, task->set, (int)getpid(), task->version, task->token,
+			 (long long)pgs_wall_us(), more);
 	if (write(fd, line, (size_t)n) != n)
 		_exit(PGS_EXIT_BUG);
 	(void)close(fd);
@@ -141,6 +148,43 @@ static void die(int code, const char *text)
 	_exit(code);
 }
 
+/* What the source's lock does to a relay: the highest token wins, and nothing is published without it. */
+static void publish(void)
+{
+	const char *folder = getenv("FAKE_WORKER_FENCE");
+	char path[512], text[TOKEN_TEXT_MAX] = "";
+	struct token theirs, ours;
+
+	if (!folder)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, task->set);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX) < 0 || read(fd, text, sizeof(text) - 1) < 0 ||
+	    !token_parse(token, &ours))
+		_exit(PGS_EXIT_BUG);
+	bool known = token_parse(text, &theirs);
+	if (known && token_compare(&theirs, &ours) > 0) {
+		say("fenced", text);
+		die(PGS_EXIT_FENCED, "a higher token owns the source");
+	}
+	if (!known || token_compare(&theirs, &ours) < 0) {
+		if (ftruncate(fd, 0) < 0 ||
+		    pwrite(fd, token, strlen(token), 0) != (ssize_t)strlen(token))
+			_exit(PGS_EXIT_BUG);
+		say("took", token);
+	}
+	(void)close(fd);
+}
+
+static void become_real(char **argv)
+{
+	const char *program = getenv("FAKE_WORKER_REAL");
+
+	if (program)
+		(void)execv(program, argv);
+	_exit(PGS_EXIT_USAGE);
+}
+
 static void obey(const struct ctl_msg *msg)
 {
 	switch (msg->type) {
@@ -150,7 +194,9 @@ static void obey(const struct ctl_msg *msg)
 			_exit(PGS_EXIT_OK);
 		break;
 	case CTL_TOKEN:
-		say("token", msg->u.token.token);
+		(void)snprintf(token, sizeof(token), "%.*s", (int)sizeof(token) - 1,
+			       msg->u.token.token);
+		say("token", token);
 		break;
 	case CTL_DUMP:
 		say("dump", "");
@@ -196,6 +242,9 @@ int main(int argc, char **argv)
 	if (setdoc_parse(task->document, task->document_len, "document", &doc, &err) < 0)
 		_exit(PGS_EXIT_BUG);
 	say_start(argc, argv);
+	if (is("real"))
+		become_real(argv);
+	(void)snprintf(token, sizeof(token), "%s", task->token);
 	if (is("crashearly"))
 		(void)raise(SIGUSR2); /* one that no sanitizer reports */
 	if (is("ignore"))
@@ -205,10 +254,13 @@ int main(int argc, char **argv)
 	(void)snprintf(hello.u.hello.software, sizeof(hello.u.hello.software), "%s",
 		       PGSHOVEL_VERSION);
 	(void)send_message(&hello);
+	publish();
 	beat();
 	(void)send_message(&ready);
 	misbehave();
 
+	const char *every = getenv("FAKE_WORKER_BEAT_MS");
+	const uint64_t beat_every_us = (every ? strtoull(every, NULL, 10) : 200) * 1000;
 	uint64_t beat_at_us = pgs_now_us();
 	for (;;) {
 		struct pollfd p = { .fd = CTL_FD, .events = POLLIN };
@@ -223,9 +275,11 @@ int main(int argc, char **argv)
 			if (n == (ssize_t)sizeof(msg))
 				obey(&msg);
 		}
-		if (is("flood") || (!is("silent") && pgs_now_us() >= beat_at_us))
+		if (is("flood") || (!is("silent") && pgs_now_us() >= beat_at_us)) {
+			publish();
 			beat();
+		}
 		if (pgs_now_us() >= beat_at_us)
-			beat_at_us = pgs_now_us() + BEAT_EVERY_MS * 1000;
+			beat_at_us = pgs_now_us() + beat_every_us;
 	}
 }

@@ -9,6 +9,7 @@
  *    touch PATH                     the same data again (mzxid moves)
  *    init CLUSTER [GENERATION]      the nodes of an empty cluster, in one transaction
  *    put CLUSTER SET FILE ROLLOUT   a set's node from a set file
+ *    fill CLUSTER PREFIX N FILE     the same for N sets, PREFIX0 and so on
  *    multi                          lines "create PATH DATA", "set PATH DATA", "delete PATH", "check PATH VERSION"
  *    hold PATH [DATA]               an ephemeral node, held until standard input ends
  *    expire 0xSESSION | PATH        ends somebody else's session, or that of an ephemeral node's owner (no node: done)
@@ -207,6 +208,22 @@ static int cmd_put(struct zk *zk, int argc, char **argv, struct pgs_err *err)
 	return zk_wait_set(zk, path.text, pgs_buf_str(&text), text.len, -1, deadline(), NULL, err);
 }
 
+/* Sets that no rollout made, all with the same document. */
+static int cmd_fill(struct zk *zk, int argc, char **argv, struct pgs_err *err)
+{
+	char set[64];
+	char *put[] = { argv[0], set, argv[3], (char *)"00000000000000000000000000000001" };
+	const long n = strtol(argv[2], NULL, 10);
+	int rc = 0;
+
+	(void)argc;
+	for (long i = 0; i < n && rc == 0; i++) {
+		(void)snprintf(set, sizeof(set), "%s%ld", argv[1], i);
+		rc = cmd_put(zk, 4, put, err);
+	}
+	return rc;
+}
+
 static int cmd_multi(struct zk *zk, int argc, char **argv, struct pgs_err *err)
 {
 	struct zk_op ops[MAX_OPS];
@@ -344,7 +361,7 @@ static const struct {
 	{ "tree", cmd_tree, 1 },     { "dump", cmd_dump, 1 }, { "remove", cmd_remove, 1 },
 	{ "create", cmd_create, 1 }, { "set", cmd_set, 1 },   { "touch", cmd_touch, 1 },
 	{ "init", cmd_init, 1 },     { "put", cmd_put, 4 },   { "multi", cmd_multi, 0 },
-	{ "hold", cmd_hold, 1 },
+	{ "hold", cmd_hold, 1 },     { "fill", cmd_fill, 4 },
 };
 
 static int run(int argc, char **argv, struct pgs_err *err)
