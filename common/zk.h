@@ -120,6 +120,8 @@ struct zk_op {
 	int32_t version; /* check, set, delete; -1: any */
 	bool ephemeral;
 };
+/* No more watches of this node's data, here and at the server. When that fails they stay: nothing else is wrong then. */
+void zk_unwatch(struct zk *zk, const char *path);
 
 /* ---- For commands: send, pump until answered. ---- */
 

@@ -273,6 +273,19 @@ int zk_sync(struct zk *zk, const char *path, zk_done_fn *done, void *ctx, struct
 	return request_sent(req, zoo_async(zk->handle, path, on_string, req), reterr);
 }
 
+void zk_unwatch(struct zk *zk, const char *path)
+{
+	struct pgs_err err;
+	struct request *req = request_new(zk, REQUEST_VOID, path, NULL, &err);
+
+	/* The library takes the function as a pointer to its type and calls it as it is. */
+	if (req)
+		(void)request_sent(req,
+				   zoo_aremove_all_watches(zk->handle, path, ZWATCHTYPE_DATA, 0,
+							   (void_completion_t *)on_void, req),
+				   &err);
+}
+
 static int size_check(const char *path, size_t len, struct pgs_err *reterr)
 {
 	if (len <= ZK_NODE_MAX_BYTES)

@@ -14,6 +14,7 @@
 #include "common/parse.h"
 #include "common/zkdoc.h"
 #include "common/zpath.h"
+#include "supervisor/locks.h"
 #include "supervisor/loop.h"
 
 enum {
@@ -284,6 +285,7 @@ bool desired_on_watch(struct supervisor *sup, const char *path)
 {
 	struct zpath sets = zpath_sets(sup->config.cluster);
 	size_t n = strlen(sets.text);
+	locks_look_again(sup);
 
 	loop_wake(sup);
 	if (strcmp(path, zpath_cluster(sup->config.cluster).text) == 0) {
@@ -332,6 +334,7 @@ static void ask_set(struct supervisor *sup, struct slot *slot)
 void desired_pump(struct supervisor *sup)
 {
 	struct pgs_err err;
+	slot->watched = true;
 
 	if (pgs_now_us() >= sup->look_at_us && zk_state(sup->zk) == ZK_CONNECTED)
 		desired_forget(sup);
@@ -355,8 +358,8 @@ void desired_pump(struct supervisor *sup)
 			desired_request_failed(sup, &err);
 		}
 	}
-	for (size_t i = 0; i < sup->slots.n && may_ask(sup); i++) {
-		struct slot *slot = sup->slots.list[i];
+	for (size_t i = 0; i < sup->slots.n_busy && may_ask(sup); i++) {
+		struct slot *slot = sup->slots.busy[i];
 		if (slot->node_dirty && !slot->node_asked && slot_ours(slot))
 			ask_set(sup, slot);
 	}

@@ -49,6 +49,8 @@ void health_note(struct supervisor *sup, uint64_t now_us)
 		sup->zk_seen_us = now_us;
 	for (size_t i = 0; i < sup->slots.n; i++) {
 		struct slot *slot = sup->slots.list[i];
+		if (!slot_ours(slot))
+			continue; /* begins anew when it is placed here */
 		if (slot->well_us == 0 || !health_concerns(sup, slot, now_us) ||
 		    is_up(slot, now_us))
 			slot->well_us = now_us;

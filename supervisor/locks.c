@@ -227,7 +227,10 @@ static void ask(struct supervisor *sup, struct slot *slot)
 	} else {
 		/* The server that we talk to may be behind the others: that the lock is ours is believed but not proven. */
 		request->proof = slot->fenced && zk_sync(sup->zk, path.text, NULL, NULL, &err) == 0;
-		rc = zk_get(sup->zk, path.text, true, on_look, request, &err);
+		/* Of very many sets a lock that is held is looked at from time to time instead (locks_look_again). */
+		rc = zk_get(sup->zk, path.text, slot->lock != LOCK_HELD || !sup->watches_full,
+			    on_look, request, &err);
+		slot->watched = true;
 	}
 	if (rc < 0)
 		slot->lock_dirty = true;
@@ -244,11 +247,18 @@ void locks_forget(struct supervisor *sup)
 
 bool locks_on_watch(struct supervisor *sup, const char *path)
 {
+		sup->slots.list[i]->watched = false;
 	struct zpath locks = zpath_locks(sup->config.cluster);
 	size_t n = strlen(locks.text);
 
 	if (strncmp(path, locks.text, n) != 0 || path[n] != '/')
 		return false;
+void locks_look_again(struct supervisor *sup)
+{
+	for (size_t i = 0; sup->watches_full && i < sup->slots.n; i++)
+		sup->slots.list[i]->lock_dirty = true;
+}
+
 	struct slot *slot = slots_find(&sup->slots, path + n + 1);
 	if (slot)
 		slot->lock_dirty = true;
@@ -286,9 +296,17 @@ void locks_pump(struct supervisor *sup)
 {
 	if (!supervisor_takes_locks(sup) || sup->stopping)
 		return;
-	for (size_t i = 0; i < sup->slots.n && may_ask(sup); i++) {
-		struct slot *slot = sup->slots.list[i];
+	for (size_t i = 0; i < sup->slots.n_busy && may_ask(sup); i++) {
+		struct slot *slot = sup->slots.busy[i];
 		if (!slot->exists || slot->lock_asked)
+/* The watches of a set that has become another host's: they would pile up, and all are sent again at each reconnect. */
+static void unwatch(struct supervisor *sup, struct slot *slot)
+{
+	zk_unwatch(sup->zk, zpath_set(sup->config.cluster, slot->set).text);
+	zk_unwatch(sup->zk, zpath_lock(sup->config.cluster, slot->set).text);
+	slot->watched = false;
+}
+
 			continue;
 		if (!slot_running(slot) && spread_leaves(sup, slot))
 			(void)locks_release(sup, slot);
@@ -296,3 +314,5 @@ void locks_pump(struct supervisor *sup)
 			ask(sup, slot);
 	}
 }
+		if (slot->watched && !slot_ours(slot) && !slot->lock_asked && !slot->node_asked)
+			unwatch(sup, slot);

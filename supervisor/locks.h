@@ -15,6 +15,9 @@ void locks_forget(struct supervisor *sup);
 /* A watch fired. True when the path was a lock's. */
 bool locks_on_watch(struct supervisor *sup, const char *path);
 
+/* With every full look: at locks that are too many to be watched. */
+void locks_look_again(struct supervisor *sup);
+
 /* Send the requests that are due. Never waits. */
 void locks_pump(struct supervisor *sup);
 

@@ -216,18 +216,19 @@ uint64_t pass_run(struct supervisor *sup)
 	}
 	sup->last_pass_us = now_us;
 
+	slots_gather(&sup->slots);
 	desired_pump(sup);
 	hosts_pump(sup);
 	spread_pump(sup);
 	locks_pump(sup);
 	abandoned_pump(sup);
 	check_foreground(sup);
-	for (size_t i = 0; i < sup->slots.n; i++)
-		if (sup->slots.list[i]->state == SLOT_STARTING &&
-		    now_us - sup->slots.list[i]->spawned_us < STARTING_FOR_US)
+	for (size_t i = 0; i < sup->slots.n_busy; i++)
+		if (sup->slots.busy[i]->state == SLOT_STARTING &&
+		    now_us - sup->slots.busy[i]->spawned_us < STARTING_FOR_US)
 			n_starting++;
-	for (size_t i = 0; i < sup->slots.n;) {
-		struct slot *slot = sup->slots.list[i];
+	for (size_t i = 0; i < sup->slots.n_busy;) {
+		struct slot *slot = sup->slots.busy[i];
 		if (step(sup, slot, now_us, &n_starting))
 			continue;
 		i++;

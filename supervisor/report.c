@@ -265,7 +265,7 @@ void report_text(const struct supervisor *sup, char ret[256])
 			elsewhere++;
 		else
 			counts[slot->state]++;
-		unusable += slot->document_error[0] != '\0';
+		unusable += slot_ours(slot) && slot->document_error[0] != '\0';
 	}
 	(void)snprintf(ret, 256,
 		       "cluster \"%s\": %zu sets, %zu up, %zu starting, %zu in back-off, %zu "

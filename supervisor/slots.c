@@ -53,6 +53,10 @@ struct slot *slots_add(struct slots *slots, const char *set)
 		return NULL;
 	(void)snprintf(slot->set, sizeof(slot->set), "%s", set);
 	(void)snprintf(slot->prefix, sizeof(slot->prefix), "set=%s", set);
+		struct slot **busy = reallocarray(slots->busy, cap, sizeof(struct slot *));
+		if (!busy)
+			return NULL;
+		slots->busy = busy;
 	slot->pidfd = slot->ctl_fd = -1;
 	slot->backoff =
 		(struct pgs_backoff){ .base_us = BACKOFF_BASE_US, .cap_us = BACKOFF_CAP_US };
@@ -87,14 +91,32 @@ void slots_done(struct slots *slots)
 {
 	for (size_t i = 0; i < slots->n; i++)
 		slot_free(slots->list[i]);
+	for (size_t i = 0; i < slots->n_busy; i++)
+		if (slots->busy[i] == slot) {
+			memmove(&slots->busy[i], &slots->busy[i + 1],
+				(slots->n_busy - i - 1) * sizeof(struct slot *));
+			slots->n_busy--;
+			break;
+		}
 	free(slots->list);
 	*slots = (struct slots){ 0 };
 }
+void slots_gather(struct slots *slots)
+{
+	slots->n_busy = 0;
+	for (size_t i = 0; i < slots->n; i++) {
+		struct slot *slot = slots->list[i];
+		if (slot_ours(slot) || !slot->exists || slot->watched || slot->state != SLOT_IDLE)
+			slots->busy[slots->n_busy++] = slot;
+	}
+}
+
 
 bool slot_running(const struct slot *slot)
 {
 	return slot->pid > 0;
 }
+	free(slots->busy);
 
 bool slot_ours(const struct slot *slot)
 {

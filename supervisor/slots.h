@@ -67,8 +67,14 @@ struct slot {
 	enum slot_state state;
 	uint64_t deadline_us; /* see struct slot_view; STARTING and UP go by heard_us */
 
+	/* What tells another host's set from ours: together, since slots_gather() looks at these of every set. */
+	bool exists; /* desired.c */
+	bool placed; /* here; spread.c */
+	bool owned; /* the lock is believed ours until a session says otherwise; locks.c */
+	bool watched; /* its node or its lock, in this session */
+	pid_t pid; /* 0: no worker; spawn.c */
+
 	/* The set's node (desired.c). */
-	bool exists;
 	bool node_known; /* read at least once */
 	bool node_dirty;
 	bool node_asked;
@@ -81,21 +87,18 @@ struct slot {
 	char document_error[SLOT_TEXT_MAX]; /* "": usable */
 
 	/* Where it belongs (spread.c). */
-	bool placed; /* here */
 	uint64_t
 		leave_at_us; /* not placed here: what runs here goes on until then; 0: not placed yet */
 	char place[64]; /* the host, "": none */
 
 	/* The lock (locks.c). */
 	enum lock_state lock;
-	bool owned; /* believed ours until a session says otherwise */
 	bool lock_dirty;
 	bool lock_asked;
 	int64_t lock_czxid;
 	char owner[160]; /* who else, for people */
 
 	/* The worker (spawn.c, channel.c, stop.c, reap.c). */
-	pid_t pid; /* 0: none */
 	int pidfd;
 	int ctl_fd;
 	sd_event_source *child;
@@ -138,7 +141,9 @@ struct slot {
 struct slots {
 	struct slot **list; /* sorted by name */
 	size_t n;
-	size_t cap;
+	size_t cap; /* of both */
+	struct slot **busy; /* those that a pass must look at, as last gathered; sorted by name */
+	size_t n_busy;
 };
 
 struct slot *slots_find(const struct slots *slots, const char *set);
@@ -151,6 +156,12 @@ void slots_remove(struct slots *slots, struct slot *slot);
 void slots_done(struct slots *slots);
 
 /* A worker exists for this slot. */
+/*
+ * Gather the busy ones: all but the sets that are another host's and have left nothing here. A cluster has many sets
+ * and a host few of them.
+ */
+void slots_gather(struct slots *slots);
+
 bool slot_running(const struct slot *slot);
 
 /* Placed here, held by us or still running: its node and its lock are looked at. Other hosts' sets cost no watch. */

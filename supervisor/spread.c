@@ -22,6 +22,8 @@ enum {
 	HOLD_SECONDS =
 		30, /* a running set moves when its new place has been the same for this long */
 	MAX_HOSTS = 1000,
+	WATCHES_MAX_BYTES =
+		900 * 1000, /* the client sends all of them in one packet, a server takes 1 MB */
 	RETRY_US = 500 * 1000,
 };
 
@@ -112,12 +114,29 @@ static void move(struct supervisor *sup, struct slot *slot, const char *host, ui
 	if (strcmp(slot->place, host) == 0 && slot->leave_at_us != 0)
 		return;
 	(void)snprintf(slot->place, sizeof(slot->place), "%s", host);
+	if (!slot_ours(slot))
+		slot->well_us = 0;
 	slot->placed = strcmp(host, sup->host) == 0;
 	slot->leave_at_us = sup->drained ? now_us : now_us + hold_us();
 	if (!slot->placed)
 		return;
 	slot->node_dirty = true;
 	slot->lock_dirty = true;
+}
+
+/* Two watches for each set that is placed here, as zk.h counts them. */
+static bool watches_fit(const struct supervisor *sup)
+{
+	const char *chroot = strchr(sup->config.zookeeper_hosts, '/');
+	size_t bytes = 0, more = 2 * (4 + (chroot ? strlen(chroot) : 0));
+
+	for (size_t i = 0; i < sup->slots.n; i++) {
+		const char *set = sup->slots.list[i]->set;
+		if (sup->slots.list[i]->placed)
+			bytes += strlen(zpath_set(sup->config.cluster, set).text) +
+				 strlen(zpath_lock(sup->config.cluster, set).text) + more;
+	}
+	return bytes <= WATCHES_MAX_BYTES;
 }
 
 static void place_all(struct supervisor *sup)
@@ -148,6 +167,8 @@ static void place_all(struct supervisor *sup)
 		const uint32_t host = owner[k++];
 		move(sup, sup->slots.list[i], host == PLACE_NONE ? "" : sup->hosts[host], now_us);
 	}
+	slots_gather(&sup->slots);
+	sup->watches_full = !watches_fit(sup);
 }
 
 void spread_forget(struct supervisor *sup)

@@ -81,6 +81,7 @@ struct supervisor {
 	uint64_t loop_lag_us; /* how late the loop's timer was at worst, in this minute or the last */
 	uint64_t loop_lag_before_us, loop_lag_from_us;
 
+	bool watches_full; /* no more than one a set fits into one packet */
 	/* Status (report.c). */
 	bool status_asked;
 	bool status_dirty;

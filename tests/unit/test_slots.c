@@ -3,10 +3,12 @@
  *    The table of slots: order, finding, removing; staleness; forgiveness.
  */
 #include <check.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base.h"
 #include "supervisor/slots.h"
 #include "tests/unit/runner.h"
 
@@ -50,6 +52,36 @@ START_TEST(addresses_stay)
 	ck_assert_ptr_eq(slots_find(&slots, "m"), kept);
 	ck_assert_ptr_null(slots_find(&slots, "a"));
 	ck_assert_ptr_nonnull(slots_find(&slots, "b"));
+	slots_done(&slots);
+}
+END_TEST
+
+START_TEST(gathered_are_ours_and_what_is_left_of_others)
+{
+	static const char *const names[] = { "foreign", "gone", "parked",  "placed",
+					     "owned",   "runs", "watched", "foreign2" };
+	struct slots slots = { 0 };
+	struct slot *slot[PGS_ARRAY_LEN(names)];
+
+	for (size_t i = 0; i < PGS_ARRAY_LEN(names); i++) {
+		slot[i] = slots_add(&slots, names[i]);
+		slot[i]->exists = true;
+	}
+	slot[1]->exists = false;
+	slot[2]->state = SLOT_PARKED;
+	slot[3]->placed = true;
+	slot[4]->owned = true;
+	slot[5]->pid = INT_MAX;
+	slot[6]->watched = true;
+	slots_gather(&slots);
+	ck_assert_uint_eq(slots.n_busy, 6);
+	for (size_t i = 0; i < slots.n_busy; i++)
+		ck_assert_ptr_null(strstr(slots.busy[i]->set, "foreign"));
+	slots_remove(&slots, slot[3]); /* not to be found there either */
+	ck_assert_uint_eq(slots.n_busy, 5);
+	for (size_t i = 0; i < slots.n_busy; i++)
+		ck_assert_ptr_ne(slots.busy[i], slot[3]);
+	slot[5]->pid = 0;
 	slots_done(&slots);
 }
 END_TEST
@@ -102,6 +134,7 @@ int main(void)
 
 	tcase_add_test(tcase, sorted_and_found);
 	tcase_add_test(tcase, addresses_stay);
+	tcase_add_test(tcase, gathered_are_ours_and_what_is_left_of_others);
 	tcase_add_test(tcase, stale_by_version_or_rollout);
 	tcase_add_test(tcase, forgiveness);
 	return runner_run("slots", tcase);
