@@ -102,14 +102,52 @@ START_TEST(nobody_and_nothing)
 }
 END_TEST
 
-/* hosts, sets, and what a host that leaves or joins may move, as a multiple of its own share */
+/*
+ * Nobody has more than 1.1 x the mean + 1, rounded up: over all sizes.
+ *
+ * Rounded up, since the room of all hosts together grows set by set. Room of a whole number at every host would grow
+ * at all of them at once: measured, a host that joins 100 with 1,000 sets then moves 5.7 x its share at such a step.
+ */
+START_TEST(never_too_many)
+{
+	static const size_t n_sets[] = {
+		1, 2, 3, 7, 10, 33, 100, 101, 256, 999, 1000, 3333, 10000
+	};
+	const size_t n_hosts = (size_t)_i;
+	uint32_t count[MAX_HOSTS];
+
+	names_make(names, _i);
+	for (size_t k = 0; k < PGS_ARRAY_LEN(n_sets); k++) {
+		const size_t limit =
+			(11 * n_sets[k] + 10 * n_hosts + 10 * n_hosts - 1) / (10 * n_hosts);
+		memset(count, 0, sizeof(count));
+		place(names, n_hosts, n_sets[k], before);
+		for (size_t i = 0; i < n_sets[k]; i++)
+			count[before[i]]++;
+		for (size_t h = 0; h < n_hosts; h++)
+			ck_assert_uint_le(count[h], limit);
+	}
+}
+END_TEST
+
+/*
+ * hosts, sets, and what a host that leaves or joins may move, as a multiple of its own share.
+ *
+ * 1.35 wherever a host has 50 sets or there are few hosts. With many hosts of few sets each it is more, and that is
+ * no matter of the rule's details. Without a limit a host's number of sets varies by its square root: with 10 each
+ * every fifth has more than the 12 that the limit allows. Who is turned away takes the place of another, whose first
+ * choice that was, and so on; one set that goes opens the way back for such a chain. Hosts that choose among sets
+ * (1.60 at 100 hosts and 1,000 sets), equal room everywhere (1.46 for one that leaves, 5.7 for one that joins) and less
+ * room (2.4) were measured. Only who knows where each set is now could move the least; the names do not tell.
+ */
 static const struct {
 	size_t hosts, sets;
 	double moved;
 } grid[] = {
-	{ 1, 1, 1.35 },     { 2, 20, 1.35 },      { 3, 100, 1.35 },    { 5, 300, 1.35 },
-	{ 10, 1000, 1.35 }, { 20, 1000, 1.35 },   { 50, 3000, 1.35 },  { 100, 3000, 1.6 },
-	{ 100, 1000, 2.0 }, { 100, 10000, 1.35 }, { 20, 10000, 1.35 }, { 3, 10000, 1.35 },
+	{ 1, 1, 1.35 },       { 2, 20, 1.35 },     { 3, 100, 1.35 },   { 5, 300, 1.35 },
+	{ 10, 100, 1.35 },    { 10, 1000, 1.35 },  { 20, 200, 1.6 },   { 20, 1000, 1.35 },
+	{ 50, 3000, 1.35 },   { 100, 3000, 1.6 },  { 100, 1000, 2.0 }, { 100, 5000, 1.4 },
+	{ 100, 10000, 1.35 }, { 20, 10000, 1.35 }, { 3, 10000, 1.35 },
 };
 
 START_TEST(balanced_and_calm)
@@ -158,6 +196,7 @@ int main(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, order_does_not_matter);
 	tcase_add_test(tcase, nobody_and_nothing);
+	tcase_add_loop_test(tcase, never_too_many, 1, MAX_HOSTS);
 	tcase_add_loop_test(tcase, balanced_and_calm, 0, (int)PGS_ARRAY_LEN(grid));
 	return runner_run("place", tcase);
 }
