@@ -229,7 +229,9 @@ static void put_document(const struct supervisor *sup, struct pgs_buf *out, enum
 	pgs_buf_printf(out, ",\"ignored_sets\":%zu,\"n_sets\":%zu,\"complete\":%s,\"sets\":[",
 		       sup->n_ignored_sets, sup->slots.n, detail == DETAIL_ALL ? "true" : "false");
 	bool first = true;
-	for (size_t i = 0; detail < DETAIL_COUNTS && i < sup->slots.n; i++) {
+	/* What does not fit is not written to its end: of very many sets each attempt would cost more than all else. */
+	for (size_t i = 0; detail < DETAIL_COUNTS && i < sup->slots.n && !pgs_buf_failed(out);
+	     i++) {
 		if (!slot_ours(sup->slots.list[i]))
 			continue; /* another host's: that one tells */
 		if (!first)
