@@ -101,8 +101,8 @@ MAN_PAGES := $(addprefix $(BUILD)/man/,$(notdir $(MAN_SOURCES)))
 
 C_FILES = $(wildcard common/*.[ch] admin/*.[ch] supervisor/*.[ch] worker/*.[ch] tests/*/*.[ch])
 
-.PHONY: all programs tests man completion golden run-golden deps libraries check check-unit check-integration test chaos demo bench \
-	lint format format-check fuzz cov install dist clean run-tests run-chaos run-demo run-bench run-fuzz \
+.PHONY: all programs tests man completion golden run-golden deps libraries check check-unit check-integration test chaos demo bench sim \
+	lint format format-check fuzz cov install deb dist clean run-tests run-chaos run-demo run-bench run-sim run-fuzz \
 	run-cov FORCE
 
 all: programs man completion
@@ -181,6 +181,19 @@ $(foreach source,$(wildcard tests/fuzz/fuzz_*.c),$(eval $(call test_program,$(so
 $(BUILD)/tests/test_model_rollout: $(call objects,tests/model) $(LIB_admin)
 
 # ---- Manuals: the line `.\" @OPTIONS@` becomes the option list of the page's program ----
+
+$(BUILD)/tests/attack: $(patsubst %.c,$(BUILD)/obj/plain/%.o,$(PLAIN_SOURCES))
+	@mkdir -p $(@D)
+	@echo "  link  $@"
+	$(Q)$(CC) $(filter-out -fsanitize=% --coverage,$(LDFLAGS_ALL)) -o $@ $^ -lpq -lseccomp -lconfig -lcrypto
+
+$(BUILD)/obj/plain/%.o: %.c $(BUILD)/.flags | $(BUILD)/.libraries
+	@mkdir -p $(@D)
+	@echo "  cc    $< (plain)"
+	$(Q)$(CC) $(CPPFLAGS) $(PLAIN_FLAGS) -MMD -MP -c -o $@ $<
+
+# Plays what the archives hold, too: its own functions come first.
+$(BUILD)/tests/sim_fleet: LDFLAGS_ALL += -Wl,-z,muldefs
 
 define man_page
 $(BUILD)/man/$(notdir $(1)): $(1) $(filter %/$(basename $(notdir $(1))),$(PROGRAMS))
@@ -282,6 +295,17 @@ lint: all
 
 format:
 	$(CLANG_FORMAT) -i $(C_FILES)
+# 100 hosts and 10,000 sets in one process: what ZooKeeper would have to bear (tests/bench/sim_fleet.c).
+HOSTS ?= 100
+SETS ?= 10000
+
+sim:
+	tests/lib/deps.sh
+	@$(MAKE) MODE=release run-sim
+
+run-sim: $(BUILD)/tests/sim_fleet
+	$(BUILD)/tests/sim_fleet $(HOSTS) $(SETS)
+
 
 format-check:
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
