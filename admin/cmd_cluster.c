@@ -214,7 +214,7 @@ int cmd_cluster_recover(struct admin *a, char **arguments, int n, struct pgs_err
 	if (zk_wait_set(a->zk, path.text, text.data, text.len, a->cluster_node_version,
 			admin_deadline(a), NULL, reterr) < 0)
 		return -1;
-	printf("generation of cluster \"%s\" is %lld now; restart its supervisors\n",
-	       a->options.cluster, (long long)generation);
+	printf("generation of cluster \"%s\" is %lld now\n", a->options.cluster,
+	       (long long)generation);
 	return 0;
 }

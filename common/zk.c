@@ -24,6 +24,7 @@ enum {
 	CONNECT_MIN_US = 1000 * 1000,
 	WAIT_MIN_US = 1000,
 	WAIT_ERROR_US = 100 * 1000,
+	REFUSED_MIN = 3,
 };
 
 /*
@@ -64,6 +65,7 @@ static void on_connected(struct zk *zk)
 	zk->session_id = id->client_id;
 	zk->announced_id = id->client_id;
 	zk->trouble[0] = '\0';
+	zk->n_refused = 0;
 	pgs_backoff_reset(&zk->reopen);
 	set_state(zk, ZK_CONNECTED, new_session);
 }
@@ -299,6 +301,36 @@ void zk_interest(struct zk *zk, int *ret_fd, int *ret_events, uint64_t *ret_time
 		if (timeout_us < WAIT_ERROR_US)
 			timeout_us =
 				WAIT_ERROR_US; /* the library's own is a sixtieth of a short session */
+/*
+ * A server hangs up on who has seen more than it has. That is right while it is behind the others, and would be for
+ * ever when ZooKeeper was put back from an old copy. A handle without memory asks for the same session: it goes on, or
+ * turns out to be unknown. Whoever uses us then has to look at everything again, as in a new session.
+ */
+static void forget_what_was_seen(struct zk *zk, uint64_t now_us)
+{
+	if (!zk->handle || zk->state == ZK_CONNECTED || zk->n_refused < REFUSED_MIN ||
+	    zk->session_id == 0 || now_us - zk->refused_since_us < zk->params.session_timeout_us)
+		return;
+	const clientid_t *id = zoo_client_id(zk->handle);
+	zk->params.resume_id = id->client_id;
+	memcpy(zk->params.resume_password, id->passwd, sizeof(zk->params.resume_password));
+	zk->announced_id = 0;
+	zk->n_refused = 0;
+	zk->reopen_at_us = now_us;
+	close_handle(zk);
+}
+
+static void note_refusal(struct zk *zk, int before)
+{
+	int after = zoo_state(zk->handle);
+
+	if (before != ZOO_ASSOCIATING_STATE || after == ZOO_ASSOCIATING_STATE ||
+	    after == ZOO_CONNECTED_STATE)
+		return;
+	if (zk->n_refused++ == 0)
+		zk->refused_since_us = pgs_now_us();
+}
+
 		/* Asking again before the pause is over would clear it and connect in a hot loop. */
 		zk->not_before_us = now_us + timeout_us;
 	} else {
@@ -313,6 +345,7 @@ void zk_process(struct zk *zk, int events)
 {
 	assert(zk->depth == 0);
 	if (!zk->handle || is_dead(zk))
+	forget_what_was_seen(zk, now_us);
 		return;
 	zk->depth++;
 	/* ZNOTHING, ZCONNECTIONLOSS and ZOPERATIONTIMEOUT are ordinary here; the state says what follows. */
@@ -321,3 +354,5 @@ void zk_process(struct zk *zk, int events)
 	zk->depth--;
 	zk->not_before_us = 0;
 }
+	int before = zoo_state(zk->handle);
+	note_refusal(zk, before);

@@ -32,6 +32,8 @@ struct zk {
 	uint64_t not_before_us; /* the library asked for a pause: do not ask it again earlier */
 	uint64_t socket_inode; /* tells a new socket under an old number */
 	uint64_t socket_seen_us; /* when the present socket was first seen */
+	unsigned n_refused; /* servers that hung up on the greeting, since the last connection */
+	uint64_t refused_since_us;
 	struct pgs_backoff reopen;
 	unsigned depth; /* > 0 inside the library: closing is forbidden */
 	bool closing;

@@ -106,7 +106,14 @@ static void on_cluster(struct zk *zk, const struct pgs_err *err, const char *dat
 	sup->cluster_missing = false;
 	sup->cluster_error[0] = '\0';
 	sup->cluster_known = true;
-	if (sup->generation != doc.generation) {
+	if (doc.generation < sup->generation) {
+		pgs_log(PGS_LOG_WARNING, NULL,
+			"the generation of cluster \"%s\" was %lld and is %lld: ZooKeeper went "
+			"back in time; what runs goes on, what starts will be refused: run "
+			"\"pgshovel cluster recover\"",
+			sup->config.cluster, (long long)sup->generation, (long long)doc.generation);
+		sup->generation = doc.generation;
+	} else if (doc.generation > sup->generation) {
 		sup->generation = doc.generation;
 		loop_tokens_changed(sup);
 	}

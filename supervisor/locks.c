@@ -65,7 +65,7 @@ static struct slot *request_end(struct lock_request *request, struct supervisor 
 
 static void lock_held(struct supervisor *sup, struct slot *slot, int64_t czxid)
 {
-	bool moved = slot->lock_czxid != czxid;
+	bool moved = slot->lock_czxid != czxid, back = czxid < slot->lock_czxid;
 
 	slot->lock = LOCK_HELD;
 	slot->owned = true;
@@ -74,6 +74,13 @@ static void lock_held(struct supervisor *sup, struct slot *slot, int64_t czxid)
 	sup->status_dirty = true;
 	if (!moved || !slot_running(slot))
 		return;
+	if (back && sup->generation == slot->run_generation) {
+		pgs_log(PGS_LOG_WARNING, slot->prefix,
+			"the lock that was taken again is older than the one before: ZooKeeper "
+			"went back in time; the worker goes on with the token it has, the next one "
+			"will be refused: run \"pgshovel cluster recover\"");
+		return;
+	}
 	pgs_log(PGS_LOG_NOTICE, slot->prefix,
 		"took the lock again; the worker goes on with a new token");
 	channel_send_token(sup, slot);
