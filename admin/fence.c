@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "admin/session.h"
+#include "admin/steps.h"
 
 /* Class 0x70677379; the key is that of the cluster, without its sign so that pg_locks shows the same number. */
 #define FENCE_CLASS "1885827961"
@@ -31,7 +32,9 @@ static const char look_sql[] =
 
 static const char end_sql[] = "select pg_terminate_backend($1, $2)";
 
-enum { END_WAIT_MS = 10 * 1000 };
+static const char there_sql[] = "select exists (select from pg_stat_activity where pid = $1)";
+
+enum { END_WAIT_MS = 20 * 1000 };
 
 void fence_name(const struct admin *a, char ret[FENCE_NAME_MAX])
 {
@@ -56,13 +59,20 @@ static int compare(const struct admin *a, const char *name)
 
 static int end_session(struct session *s, const char *pid, struct pgs_err *reterr)
 {
-	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
+	PGS_CLEANUP(pg_clearp) PGresult *ended = NULL;
+	PGS_CLEANUP(pg_clearp) PGresult *there = NULL;
 	char wait[16];
 
 	snprintf(wait, sizeof(wait), "%d", END_WAIT_MS);
-	if (session_query(s, end_sql, 2, (const char *const[]){ pid, wait }, &res, reterr) < 0)
+	ADMIN_STEP(FENCING);
+	if (session_query(s, end_sql, 2, (const char *const[]){ pid, wait }, &ended, reterr) < 0)
 		return -1;
-	if (PQgetvalue(res, 0, 0)[0] == 't')
+	if (PQgetvalue(ended, 0, 0)[0] == 't')
+		return 0;
+	/* False also means that it ended by itself between our look and this. */
+	if (session_query(s, there_sql, 1, &pid, &there, reterr) < 0)
+		return -1;
+	if (PQgetvalue(there, 0, 0)[0] == 'f')
 		return 0;
 	return pgs_err_set(reterr, PGS_ERR_RETRY, "locked",
 			   "database \"%s\": the session of an admin that lost its lock (backend "

@@ -10,7 +10,7 @@
 
 #include "common/step.h"
 
-/* X(name, label, kinds): kinds says which commands pass here: c create, u upgrade, d drop, x cluster upgrade, r recover. */
+/* X(name, label, kinds): kinds says which commands pass here: c create, u upgrade, d drop, x cluster upgrade, r recover; none: only beside another admin. */
 #define ADMIN_STEPS(X)                                                                             \
 	X(LOCKED, "locked", "cudxr")                                                               \
 	X(INSTALL, "install", "c")                                                                 \
@@ -30,7 +30,8 @@
 	X(CLEANED, "cleaned", "cudxr")                                                             \
 	X(ABORTED, "aborted", "r")                                                                 \
 	X(ROLLED_BACK, "rolled-back", "r")                                                         \
-	X(CLOSED, "closed", "cudxr")
+	X(CLOSED, "closed", "cudxr")                                                               \
+	X(FENCING, "fencing", "")
 
 enum admin_step {
 #define ADMIN_STEP_ENUM(name, label, kinds) ADMIN_STEP_##name,

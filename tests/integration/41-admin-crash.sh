@@ -76,6 +76,25 @@ recovered
 is "$(state "$A" "$B")" "$BEFORE" 'nothing has changed'
 is "$(pgshovel cluster verify 2>&1)" '' 'and capture is as it was'
 
+# ---- the session of an earlier admin that ends by itself just when it is to be ended
+
+PGAPPNAME=pgshovel-admin:0.1 psql -X -q -A -t -d "$A" > "$T/earlier.out" 2>&1 <<SQL &
+select pg_advisory_lock_shared(1885827961, ('x' || encode(substr(sha256('$CLUSTER'), 1, 4), 'hex'))::bit(32)::int & 2147483647);
+select pg_sleep(600);
+SQL
+EARLIER=$!
+earlier() { # NUMBER of its sessions that hold the lock
+	[ "$(count "$A" "pg_locks l join pg_stat_activity a using (pid) where l.locktype = 'advisory' and l.granted and a.application_name = 'pgshovel-admin:0.1'")" = "$1" ]
+}
+ok 'an earlier admin has a session' wait_for 30 earlier 1
+stop_at fencing pgshovel --skip-kafka --session-timeout 60s txn recover || diag "it was not found: $(cat "$STOP.err")"
+sql "$A" -c "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgshovel-admin:0.1'" > "$T/null"
+ok 'it ends' wait_for 30 earlier 0
+wait "$EARLIER"
+kill -CONT "$ADMIN"
+wait "$ADMIN"
+is "$?" 0 'an earlier session that is gone before it is ended: that is as good' || diag "$(cat "$STOP.err")"
+
 # ---- a database that cannot be asked
 
 stop_at prepared:2 pgshovel --skip-kafka set upgrade "$T/1"
