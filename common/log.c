@@ -2,7 +2,7 @@
  * common/log.c
  *    See common/log.h. Holds the one global of common/: where lines go.
  *
- * Set up once, before threads start; afterwards any thread may log. Does not know the journal's fields.
+ * Set up once, before threads start; afterwards any thread may log. The journal's fields are journal.c's.
  */
 #include "common/log.h"
 
@@ -59,12 +59,13 @@ int pgs_log_level_parse(const char *name, enum pgs_log_level *ret, struct pgs_er
 			   name);
 }
 
-static void to_stderr(enum pgs_log_level level, const char *prefix, const char *line)
+void pgs_log_stderr(enum pgs_log_level level, const char *prefix, const char *line, void *ctx)
 {
 	char text[LOG_LINE_MAX + 128];
 	const char *gap = prefix ? " " : "";
 	int len;
 
+	(void)ctx;
 	if (!prefix)
 		prefix = "";
 	if (log_state.terminal)
@@ -101,7 +102,7 @@ void pgs_log(enum pgs_log_level level, const char *prefix, const char *fmt, ...)
 	if (log_state.sink)
 		log_state.sink(level, prefix, line, log_state.ctx);
 	else
-		to_stderr(level, prefix, line);
+		pgs_log_stderr(level, prefix, line, NULL);
 	errno = saved_errno;
 }
 

@@ -39,6 +39,9 @@ void pgs_log_open(const char *program, enum pgs_log_level max_level);
 void pgs_log_set_level(enum pgs_log_level max_level);
 void pgs_log_set_sink(pgs_log_sink *sink, void *ctx); /* NULL: back to stderr */
 
+/* The default, for a sink that fails. */
+void pgs_log_stderr(enum pgs_log_level level, const char *prefix, const char *line, void *ctx);
+
 /* prefix: the object that speaks, such as "set=example"; NULL for none. Newlines become spaces. */
 void pgs_log(enum pgs_log_level level, const char *prefix, const char *fmt, ...) PGS_PRINTF(3, 4);
 

@@ -104,17 +104,10 @@ static void retry_later(struct zk *zk)
 }
 
 /* A handle for a new session (or the one to be resumed, once). On failure: later again. */
-static void open_handle(struct zk *zk)
+static void open_handle(struct zk *zk, const char *addresses)
 {
-	PGS_CLEANUP(pgs_freep) char *addresses = NULL;
 	clientid_t resume = { .client_id = zk->params.resume_id };
-	struct pgs_err err = { 0 };
 
-	if (zk_servers_resolve(zk->hosts, &addresses, &err) < 0) {
-		(void)snprintf(zk->trouble, sizeof(zk->trouble), "%.300s", err.msg);
-		retry_later(zk);
-		return;
-	}
 	memcpy(resume.passwd, zk->params.resume_password, sizeof(resume.passwd));
 	bool resuming = zk->params.resume_id != 0;
 	zk->params.resume_id = 0;
@@ -140,6 +133,41 @@ static void open_handle(struct zk *zk)
 	if (zk->state == ZK_DENIED)
 		return; /* stays so until a server has accepted us */
 	zk->state = ZK_CONNECTING;
+}
+
+static void resolve_and_open(struct zk *zk)
+{
+	PGS_CLEANUP(pgs_freep) char *addresses = NULL;
+	struct pgs_err err = { 0 };
+
+	if (zk->params.on_resolve && !zk_servers_numeric(zk->hosts)) {
+		zk->reopen_at_us = pgs_now_us() + RETRY_CAP_US;
+		if (!zk->resolving) {
+			zk->resolving = true;
+			zk->params.on_resolve(zk, zk->hosts, zk->params.ctx);
+		}
+		return;
+	}
+	if (zk_servers_resolve(zk->hosts, &addresses, &err) < 0) {
+		(void)snprintf(zk->trouble, sizeof(zk->trouble), "%.300s", err.msg);
+		retry_later(zk);
+		return;
+	}
+	open_handle(zk, addresses);
+}
+
+void zk_resolved(struct zk *zk, const char *addresses, const char *trouble)
+{
+	assert(zk->depth == 0);
+	zk->resolving = false;
+	if (zk->handle)
+		return;
+	if (addresses) {
+		open_handle(zk, addresses);
+		return;
+	}
+	(void)snprintf(zk->trouble, sizeof(zk->trouble), "%.300s", trouble);
+	retry_later(zk);
 }
 
 static void close_handle(struct zk *zk)
@@ -172,8 +200,8 @@ int zk_open(const struct zk_params *params, struct zk **ret, struct pgs_err *ret
 	zk->chroot = strchr(zk->hosts, '/');
 	zk->params.hosts = zk->hosts;
 	zk->params.digest = zk->digest;
-	open_handle(zk);
-	*ret = zk;
+	*ret = zk; /* on_resolve is told of it */
+	resolve_and_open(zk);
 	return 0;
 }
 
@@ -189,6 +217,33 @@ void zk_close(struct zk *zk)
 	free(zk->digest);
 	free(zk->hosts);
 	free(zk);
+}
+
+void zk_leave(struct zk *zk)
+{
+	struct timeval tv;
+	int fd = -1, interest = 0;
+
+	if (!zk)
+		return;
+	zk->closing = true;
+	zk->depth++;
+	/* A client that sees its connection broken ends without telling the server. */
+	if (zk->handle && zookeeper_interest(zk->handle, &fd, &interest, &tv) == ZOK && fd >= 0) {
+		(void)shutdown(fd, SHUT_RDWR);
+		(void)zookeeper_process(zk->handle, ZOOKEEPER_READ); /* fails: that is the point */
+	}
+	zk->depth--;
+	zk_close(zk);
+}
+
+void zk_session_save(const struct zk *zk, int64_t *ret_id, char ret_password[16])
+{
+	const clientid_t *id = zk->handle && zk->session_id ? zoo_client_id(zk->handle) : NULL;
+
+	*ret_id = id ? id->client_id : 0;
+	if (id)
+		memcpy(ret_password, id->passwd, sizeof(id->passwd));
 }
 
 void zk_closep(struct zk **zk)
@@ -246,6 +301,36 @@ static bool is_dead(struct zk *zk)
 	return zk->handle && is_unrecoverable(zk->handle) != ZOK;
 }
 
+/*
+ * A server hangs up on who has seen more than it has. That is right while it is behind the others, and would be for
+ * ever when ZooKeeper was put back from an old copy. A handle without memory asks for the same session: it goes on, or
+ * turns out to be unknown. Whoever uses us then has to look at everything again, as in a new session.
+ */
+static void forget_what_was_seen(struct zk *zk, uint64_t now_us)
+{
+	if (!zk->handle || zk->state == ZK_CONNECTED || zk->n_refused < REFUSED_MIN ||
+	    zk->session_id == 0 || now_us - zk->refused_since_us < zk->params.session_timeout_us)
+		return;
+	const clientid_t *id = zoo_client_id(zk->handle);
+	zk->params.resume_id = id->client_id;
+	memcpy(zk->params.resume_password, id->passwd, sizeof(zk->params.resume_password));
+	zk->announced_id = 0;
+	zk->n_refused = 0;
+	zk->reopen_at_us = now_us;
+	close_handle(zk);
+}
+
+static void note_refusal(struct zk *zk, int before)
+{
+	int after = zoo_state(zk->handle);
+
+	if (before != ZOO_ASSOCIATING_STATE || after == ZOO_ASSOCIATING_STATE ||
+	    after == ZOO_CONNECTED_STATE)
+		return;
+	if (zk->n_refused++ == 0)
+		zk->refused_since_us = pgs_now_us();
+}
+
 void zk_interest(struct zk *zk, int *ret_fd, int *ret_events, uint64_t *ret_timeout_us)
 {
 	uint64_t now_us = pgs_now_us();
@@ -260,8 +345,9 @@ void zk_interest(struct zk *zk, int *ret_fd, int *ret_events, uint64_t *ret_time
 			retry_later(zk);
 		close_handle(zk);
 	}
+	forget_what_was_seen(zk, now_us);
 	if (!zk->handle && now_us >= zk->reopen_at_us) {
-		open_handle(zk);
+		resolve_and_open(zk);
 		now_us = pgs_now_us();
 	}
 	if (!zk->handle) {
@@ -301,36 +387,6 @@ void zk_interest(struct zk *zk, int *ret_fd, int *ret_events, uint64_t *ret_time
 		if (timeout_us < WAIT_ERROR_US)
 			timeout_us =
 				WAIT_ERROR_US; /* the library's own is a sixtieth of a short session */
-/*
- * A server hangs up on who has seen more than it has. That is right while it is behind the others, and would be for
- * ever when ZooKeeper was put back from an old copy. A handle without memory asks for the same session: it goes on, or
- * turns out to be unknown. Whoever uses us then has to look at everything again, as in a new session.
- */
-static void forget_what_was_seen(struct zk *zk, uint64_t now_us)
-{
-	if (!zk->handle || zk->state == ZK_CONNECTED || zk->n_refused < REFUSED_MIN ||
-	    zk->session_id == 0 || now_us - zk->refused_since_us < zk->params.session_timeout_us)
-		return;
-	const clientid_t *id = zoo_client_id(zk->handle);
-	zk->params.resume_id = id->client_id;
-	memcpy(zk->params.resume_password, id->passwd, sizeof(zk->params.resume_password));
-	zk->announced_id = 0;
-	zk->n_refused = 0;
-	zk->reopen_at_us = now_us;
-	close_handle(zk);
-}
-
-static void note_refusal(struct zk *zk, int before)
-{
-	int after = zoo_state(zk->handle);
-
-	if (before != ZOO_ASSOCIATING_STATE || after == ZOO_ASSOCIATING_STATE ||
-	    after == ZOO_CONNECTED_STATE)
-		return;
-	if (zk->n_refused++ == 0)
-		zk->refused_since_us = pgs_now_us();
-}
-
 		/* Asking again before the pause is over would clear it and connect in a hot loop. */
 		zk->not_before_us = now_us + timeout_us;
 	} else {
@@ -345,14 +401,13 @@ void zk_process(struct zk *zk, int events)
 {
 	assert(zk->depth == 0);
 	if (!zk->handle || is_dead(zk))
-	forget_what_was_seen(zk, now_us);
 		return;
+	int before = zoo_state(zk->handle);
 	zk->depth++;
 	/* ZNOTHING, ZCONNECTIONLOSS and ZOPERATIONTIMEOUT are ordinary here; the state says what follows. */
 	(void)zookeeper_process(zk->handle, ((events & ZK_READ) ? ZOOKEEPER_READ : 0) |
 						    ((events & ZK_WRITE) ? ZOOKEEPER_WRITE : 0));
 	zk->depth--;
+	note_refusal(zk, before);
 	zk->not_before_us = 0;
 }
-	int before = zoo_state(zk->handle);
-	note_refusal(zk, before);

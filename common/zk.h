@@ -53,8 +53,13 @@ struct zk_params {
 	const char *hosts; /* "a:2181,b:2181/chroot" */
 	uint64_t session_timeout_us;
 	const char *digest; /* "user:password", NULL: none */
-	int64_t resume_id; /* 0: a new session */
+	int64_t resume_id; /* 0: a new session; one that has expired is replaced by a new one */
 	char resume_password[16];
+	/*
+	 * Addresses are wanted and not all hosts are numeric: find them without waiting and answer by zk_resolved().
+	 * NULL: names are resolved here, and that waits for the resolver.
+	 */
+	void (*on_resolve)(struct zk *zk, const char *hosts, void *ctx);
 	/* Session state changed. new_session: nothing is known any more, read everything again. */
 	void (*on_session)(struct zk *zk, enum zk_state state, bool new_session, void *ctx);
 	/* A one-shot watch fired: look at this path again. */
@@ -68,6 +73,18 @@ int zk_open(const struct zk_params *params, struct zk **ret, struct pgs_err *ret
 /* Ends the session (its ephemeral nodes go at once). Blocks up to 4 s with a mute server. Not in callbacks. */
 void zk_close(struct zk *zk);
 void zk_closep(struct zk **zk);
+
+/* As zk_close(), but the session goes on for its timeout: whoever has what zk_session_save() gave can take it over. Never blocks. */
+void zk_leave(struct zk *zk);
+
+/* What resume_id and resume_password want; id 0 before the first connection. */
+void zk_session_save(const struct zk *zk, int64_t *ret_id, char ret_password[16]);
+
+/* hosts as numeric addresses, as zk_params.hosts may be given. Blocks for as long as the resolver does. malloc'ed. */
+int zk_resolve(const char *hosts, char **ret, struct pgs_err *reterr) PGS_MUST_CHECK;
+
+/* The answer to on_resolve: what zk_resolve() found, or NULL and why not; asked again later then. Not in callbacks of requests. */
+void zk_resolved(struct zk *zk, const char *addresses, const char *trouble);
 
 enum zk_state zk_state(const struct zk *zk);
 int64_t zk_session_id(const struct zk *zk); /* 0 before the first connection */
@@ -103,6 +120,8 @@ int zk_exists(struct zk *zk, const char *path, bool watch, zk_done_fn *done, voi
 /* What is read of this path after it is not older than this moment. `done` may be NULL: the reads come later anyway. */
 int zk_sync(struct zk *zk, const char *path, zk_done_fn *done, void *ctx,
 	    struct pgs_err *reterr) PGS_MUST_CHECK;
+/* No more watches of this node's data, here and at the server. When that fails they stay: nothing else is wrong then. */
+void zk_unwatch(struct zk *zk, const char *path);
 int zk_create(struct zk *zk, const char *path, const void *data, size_t len, bool ephemeral,
 	      zk_done_fn *done, void *ctx, struct pgs_err *reterr) PGS_MUST_CHECK;
 int zk_set(struct zk *zk, const char *path, const void *data, size_t len, int32_t version,
@@ -120,8 +139,6 @@ struct zk_op {
 	int32_t version; /* check, set, delete; -1: any */
 	bool ephemeral;
 };
-/* No more watches of this node's data, here and at the server. When that fails they stay: nothing else is wrong then. */
-void zk_unwatch(struct zk *zk, const char *path);
 
 /* ---- For commands: send, pump until answered. ---- */
 

@@ -37,6 +37,7 @@ struct zk {
 	struct pgs_backoff reopen;
 	unsigned depth; /* > 0 inside the library: closing is forbidden */
 	bool closing;
+	bool resolving; /* on_resolve was asked and has not answered */
 	size_t n_pending;
 	char trouble[320];
 };
@@ -44,6 +45,7 @@ struct zk {
 /* zk_servers.c: hosts with names → "a.b.c.d:port,…/chroot" with an odd number of addresses; malloc'ed. */
 int zk_servers_check(const char *hosts, struct pgs_err *reterr) PGS_MUST_CHECK;
 int zk_servers_resolve(const char *hosts, char **ret, struct pgs_err *reterr) PGS_MUST_CHECK;
+bool zk_servers_numeric(const char *hosts);
 
 /* zk.c: the one watcher of every watch. */
 void zk_on_event(zhandle_t *handle, int type, int state, const char *path, void *ctx);

@@ -166,6 +166,30 @@ static int resolve_one(const struct server *server, struct address *list, size_t
 	return 0;
 }
 
+bool zk_servers_numeric(const char *hosts)
+{
+	const char *cursor = hosts, *text;
+	size_t n;
+
+	while (next_server(&cursor, &text, &n)) {
+		struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST };
+		struct addrinfo *found = NULL;
+		struct server server;
+		if (server_parse(text, n, &server, NULL) < 0 ||
+		    getaddrinfo(server.host, NULL, &hints, &found) != 0)
+			return false;
+		freeaddrinfo(found);
+	}
+	return true;
+}
+
+int zk_resolve(const char *hosts, char **ret, struct pgs_err *reterr)
+{
+	if (zk_servers_check(hosts, reterr) < 0)
+		return -1;
+	return zk_servers_resolve(hosts, ret, reterr);
+}
+
 int zk_servers_resolve(const char *hosts, char **ret, struct pgs_err *reterr)
 {
 	struct address list[ZK_MAX_SERVERS];

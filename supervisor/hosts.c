@@ -24,6 +24,25 @@ static void host_text(const struct supervisor *sup, bool draining, struct pgs_bu
 		       draining ? "draining" : "active", PGSHOVEL_VERSION);
 }
 
+static void on_written(struct zk *zk, const struct pgs_err *err, const struct zk_stat *stat,
+		       void *ctx);
+
+/* The node is of a session that was taken over: it speaks of the supervisor before us. */
+static void tell(struct supervisor *sup, const char *data, size_t len)
+{
+	PGS_CLEANUP(pgs_buf_done) struct pgs_buf text = PGS_BUF_INIT(1024);
+	struct pgs_err err;
+
+	host_text(sup, sup->stopping, &text);
+	if (pgs_buf_failed(&text) ||
+	    (text.len == len && memcmp(pgs_buf_str(&text), data, len) == 0) ||
+	    zk_set(sup->zk, zpath_host(sup->config.cluster, sup->host).text, pgs_buf_str(&text),
+		   text.len, -1, on_written, sup, &err) < 0)
+		return; /* it tells of a host all the same */
+	sup->host_asked = true;
+	sup->n_requests++;
+}
+
 static void on_look(struct zk *zk, const struct pgs_err *err, const char *data, size_t len,
 		    const struct zk_stat *stat, void *ctx)
 {
@@ -39,7 +58,9 @@ static void on_look(struct zk *zk, const struct pgs_err *err, const char *data, 
 		return;
 	}
 	sup->host_known = stat->ephemeral_owner == zk_session_id(zk);
-	if (!sup->host_known)
+	if (sup->host_known)
+		tell(sup, data, len);
+	else
 		pgs_log(PGS_LOG_WARNING, NULL,
 			"host name \"%s\" is in use: %.*s; waiting for it to go (it may be this "
 			"host's former supervisor)",

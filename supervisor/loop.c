@@ -72,6 +72,7 @@ void loop_finish(struct supervisor *sup, int exit_code)
 	sup->stopping = true;
 	sup->exit_code = exit_code;
 	(void)sd_notify(0, "STOPPING=1");
+	restart_ask(sup);
 	loop_wake(sup);
 }
 
@@ -103,7 +104,8 @@ static int on_pass(sd_event_source *source, void *userdata)
 	(void)source;
 	uint64_t next_us = pass_run(sup);
 	notify_ready(sup);
-	if (sup->finished)
+	/* Whether the locks stay or go. */
+	if (sup->finished && sup->restart.settled)
 		return sd_event_exit(sup->event, 0);
 	int r = sd_event_source_set_time(sup->timer, next_us);
 	return r < 0 ? r : sd_event_source_set_enabled(sup->timer, SD_EVENT_ONESHOT);
@@ -176,15 +178,20 @@ static void on_hangup(struct supervisor *sup)
 {
 	struct pgs_err err;
 
-	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)pgs_now_us());
+	/* While it starts it is not ready, and no reload may make it so. */
+	if (sup->ready)
+		(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+				 (unsigned long long)pgs_now_us());
 	if (reload(sup, &err) == 0) {
 		pgs_log(PGS_LOG_NOTICE, NULL, "configuration and credentials were read again");
-		(void)sd_notifyf(0, "READY=1\nSTATUS=%s", sup->status_text);
+		sup->reload_error[0] = '\0';
 	} else {
 		pgs_log(PGS_LOG_ERR, NULL, "could not reload: %s; keeping what was", err.msg);
-		(void)sd_notifyf(0, "READY=1\nSTATUS=reload failed: %.200s", err.msg);
+		(void)snprintf(sup->reload_error, sizeof(sup->reload_error), "%.300s", err.msg);
 	}
-	sup->ready |= desired_complete(sup) && spread_complete(sup);
+	/* Stays in STATUS= until a reload succeeds. */
+	report_text(sup, sup->status_text);
+	(void)sd_notifyf(0, "%sSTATUS=%s", sup->ready ? "READY=1\n" : "", sup->status_text);
 	loop_wake(sup);
 }
 
@@ -223,13 +230,17 @@ static void on_session(struct zk *zk, enum zk_state state, bool new_session, voi
 	switch (state) {
 	case ZK_CONNECTED:
 		pgs_log(PGS_LOG_INFO, NULL, "connected to ZooKeeper (session 0x%llx%s)",
-			(unsigned long long)zk_session_id(zk), new_session ? ", new" : "");
+			(unsigned long long)zk_session_id(zk),
+			!new_session           ? ""
+			: sup->leftover.wanted ? ", taken over"
+					       : ", new");
 		if (new_session) {
 			desired_forget(sup);
 			locks_forget(sup);
 			hosts_forget(sup);
 			abandoned_forget(sup);
 			spread_forget(sup);
+			session_note(sup);
 		}
 		break;
 	case ZK_CONNECTING:
@@ -240,6 +251,7 @@ static void on_session(struct zk *zk, enum zk_state state, bool new_session, voi
 		pgs_log(PGS_LOG_WARNING, NULL,
 			"the ZooKeeper session expired; opening a new one and taking the locks "
 			"again");
+		leftover_forget(sup);
 		break;
 	case ZK_DENIED:
 		pgs_log(PGS_LOG_ERR, NULL,
@@ -322,6 +334,7 @@ static int open_all(struct supervisor *sup, struct pgs_err *reterr)
 		.digest = sup->credentials.zookeeper,
 		.on_session = on_session,
 		.on_watch = on_watch,
+		.on_resolve = resolver_ask,
 		.ctx = sup,
 	};
 
@@ -341,6 +354,7 @@ static int open_all(struct supervisor *sup, struct pgs_err *reterr)
 			return pgs_err_nomem(reterr);
 		slot->node_dirty = slot->lock_dirty = slot->placed = true;
 	}
+	session_open(sup, &params);
 	if (zk_open(&params, &sup->zk, reterr) < 0)
 		return -1;
 	return zk_event_new(sup->event, sup->zk, &sup->zk_event, reterr);
@@ -349,12 +363,14 @@ static int open_all(struct supervisor *sup, struct pgs_err *reterr)
 static void close_all(struct supervisor *sup)
 {
 	abandoned_done(sup);
+	resolver_done(sup);
+	http_close(sup);
 	zk_event_free(sup->zk_event);
-	zk_close(sup->zk); /* gives the locks back */
+	session_close(sup, sup->restart.is); /* gives the locks back, but for a restart */
+	restart_done(sup);
 	sup->zk = NULL;
 	for (size_t i = 0; i < sup->slots.n; i++)
 		spawn_forget(
-	http_close(sup);
 			sup->slots.list
 				[i]); /* closes the control sockets: a worker that is left ends by that */
 	slots_done(&sup->slots);

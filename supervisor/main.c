@@ -9,12 +9,13 @@
 #include <unistd.h>
 
 #include "common/exitcode.h"
+#include "common/journal.h"
 #include "common/log.h"
 #include "supervisor/config.h"
 #include "supervisor/credentials.h"
 #include "supervisor/loop.h"
-#include "supervisor/supervisor.h"
 #include "supervisor/metrics.h"
+#include "supervisor/supervisor.h"
 
 static int run(struct supervisor *sup)
 {
@@ -38,11 +39,11 @@ static int run(struct supervisor *sup)
 		config_mdoc(stdout);
 		return PGS_EXIT_OK;
 	}
-	pgs_log_set_level(config_log_level(&sup->config));
 	if (sup->config.list_metrics) {
 		metrics_list(stdout);
 		return PGS_EXIT_OK;
 	}
+	pgs_log_set_level(config_log_level(&sup->config));
 	if (credentials_load(sup->config.credentials_dir, &sup->credentials, &err) < 0) {
 		pgs_log(PGS_LOG_ERR, NULL, "%s", err.msg);
 		return PGS_EXIT_CONFIG;
@@ -59,6 +60,7 @@ int main(int argc, char **argv)
 	(void)close_range(STDERR_FILENO + 1, ~0U,
 			  CLOSE_RANGE_CLOEXEC); /* an old kernel: they leak, no more */
 	pgs_log_open("pgshoveld", PGS_LOG_INFO);
+	journal_open("pgshoveld");
 	int code = run(&sup);
 	credentials_done(&sup.credentials);
 	config_done(&sup.config);

@@ -222,6 +222,7 @@ uint64_t pass_run(struct supervisor *sup)
 	spread_pump(sup);
 	locks_pump(sup);
 	abandoned_pump(sup);
+	leftover_pump(sup);
 	check_foreground(sup);
 	for (size_t i = 0; i < sup->slots.n_busy; i++)
 		if (sup->slots.busy[i]->state == SLOT_STARTING &&

@@ -212,7 +212,7 @@ static bool slot_well(const struct slot *slot)
 
 static void put_document(const struct supervisor *sup, struct pgs_buf *out, enum detail detail)
 {
-	char text[256];
+	char text[STATUS_TEXT_MAX];
 
 	report_text(sup, text);
 	pgs_buf_lit(out, "{\"v\":1,\"host\":");
@@ -257,7 +257,7 @@ void report_json(const struct supervisor *sup, struct pgs_buf *out)
 	}
 }
 
-void report_text(const struct supervisor *sup, char ret[256])
+void report_text(const struct supervisor *sup, char ret[STATUS_TEXT_MAX])
 {
 	size_t counts[N_SLOT_STATES] = { 0 }, elsewhere = 0, unusable = 0;
 
@@ -269,15 +269,16 @@ void report_text(const struct supervisor *sup, char ret[256])
 			counts[slot->state]++;
 		unusable += slot_ours(slot) && slot->document_error[0] != '\0';
 	}
-	(void)snprintf(ret, 256,
+	(void)snprintf(ret, STATUS_TEXT_MAX,
 		       "cluster \"%s\": %zu sets, %zu up, %zu starting, %zu in back-off, %zu "
 		       "parked (%zu unusable), "
-		       "%zu elsewhere; ZooKeeper %s%s%.80s",
+		       "%zu elsewhere; ZooKeeper %s%s%.80s%s%.200s",
 		       sup->config.cluster, sup->slots.n, counts[SLOT_UP],
 		       counts[SLOT_STARTING] + counts[SLOT_IDLE], counts[SLOT_BACKOFF],
 		       counts[SLOT_PARKED], unusable, elsewhere,
 		       sup->zk ? zk_state_name(zk_state(sup->zk)) : "closed",
-		       sup->cluster_error[0] ? "; " : "", sup->cluster_error);
+		       sup->cluster_error[0] ? "; " : "", sup->cluster_error,
+		       sup->reload_error[0] ? "; reload failed: " : "", sup->reload_error);
 }
 
 /* A supervisor of one set has a node of its own, beside that of its host, which goes when it ends. */
@@ -338,11 +339,11 @@ static void write_node(struct supervisor *sup)
 void report_pump(struct supervisor *sup)
 {
 	uint64_t now_us = pgs_now_us();
-	char text[256];
+	char text[STATUS_TEXT_MAX];
 
-	report_text(sup, text);
 	health_note(sup, now_us);
 	http_pump(sup);
+	report_text(sup, text);
 	if (strcmp(text, sup->status_text) != 0) {
 		memcpy(sup->status_text, text, sizeof(sup->status_text));
 		(void)sd_notifyf(0, "STATUS=%s", text); /* nobody listens outside systemd */
@@ -374,7 +375,7 @@ static void dump_source(const struct slot *slot, const struct slot_source *sourc
 
 void report_dump(struct supervisor *sup)
 {
-	char text[256];
+	char text[STATUS_TEXT_MAX];
 
 	report_text(sup, text);
 	pgs_log(PGS_LOG_NOTICE, NULL, "diagnosis: %s; generation %lld, %u requests open", text,

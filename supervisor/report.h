@@ -17,7 +17,7 @@ void report_json(const struct supervisor *sup, struct pgs_buf *out);
 /* SIGUSR1: every slot in the log, and a request to every worker for its own diagnosis. */
 void report_dump(struct supervisor *sup);
 
-/* A one-line summary, at most 255 bytes. */
-void report_text(const struct supervisor *sup, char ret[256]);
+/* A one-line summary. */
+void report_text(const struct supervisor *sup, char ret[STATUS_TEXT_MAX]);
 
 #endif

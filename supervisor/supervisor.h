@@ -16,6 +16,10 @@
 #include "supervisor/abandoned.h"
 #include "supervisor/config.h"
 #include "supervisor/credentials.h"
+#include "supervisor/leftover.h"
+#include "supervisor/resolver.h"
+#include "supervisor/restart.h"
+#include "supervisor/session.h"
 #include "supervisor/slots.h"
 
 /* sd-event priorities: what a worker said is read before its end, and both before anything is decided. */
@@ -40,6 +44,10 @@ struct supervisor {
 	sd_event *event;
 	struct zk *zk;
 	struct zk_event *zk_event;
+	struct resolver resolver;
+	struct session session;
+	struct restart restart;
+	struct leftover leftover;
 	struct slots slots;
 	struct credentials credentials;
 	char host[64];
@@ -71,6 +79,7 @@ struct supervisor {
 	bool hosts_known, hosts_dirty, hosts_asked;
 	bool place_dirty; /* one of the two lists has changed */
 	bool drained; /* an operator wants no sets here */
+	bool watches_full; /* no more than one a set fits into one packet */
 	char **hosts; /* the active ones */
 	size_t n_hosts;
 
@@ -78,15 +87,15 @@ struct supervisor {
 	uint64_t zk_seen_us; /* ZooKeeper was connected */
 	struct http *http; /* NULL: not asked for, or its address is taken just now */
 	uint64_t http_retry_at_us;
-	uint64_t loop_lag_us; /* how late the loop's timer was at worst, in this minute or the last */
+	uint64_t
+		loop_lag_us; /* how late the loop's timer was at worst, in this minute or the last */
 	uint64_t loop_lag_before_us, loop_lag_from_us;
 
-	bool watches_full; /* no more than one a set fits into one packet */
 	/* Status (report.c). */
 	bool status_asked;
 	bool status_dirty;
 	uint64_t status_at_us;
-	char status_text[256];
+	char status_text[STATUS_TEXT_MAX];
 
 	/* The loop (loop.c, pass.c). */
 	sd_event_source *pass;
@@ -94,6 +103,7 @@ struct supervisor {
 	uint64_t last_pass_us;
 	uint64_t n_spawns;
 	bool ready; /* READY=1 was sent */
+	char reload_error[304]; /* why the last reload changed nothing, "" when it did */
 	bool stopping;
 	bool fast;
 	bool finished;

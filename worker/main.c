@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/exitcode.h"
+#include "common/journal.h"
 #include "common/log.h"
 #include "common/options_rows.h"
 #include "common/parse.h"
@@ -167,6 +168,7 @@ int main(int argc, char **argv)
 	struct flags flags = { .help = false };
 	struct options options = { .n_specs = 0 };
 	pgs_log_open("pgshovel-kafka-relay", PGS_LOG_INFO);
+	journal_open("pgshovel-kafka-relay");
 	const int code = run(&options, &flags, argc, argv);
 	options_done(&options);
 	return code;

@@ -14,7 +14,7 @@
 #   servers.sh wipe    DIR                  SIGKILL everything below DIR, remove DIR
 #   servers.sh guard   DIR PID              in the background: wipe DIR when process PID is gone, however it ended, unless DIR/keep exists
 #
-# NAME is pg, zk or kafka, or begins so (pg2, pg-standby): DIR/NAME is the server's folder. Options are in server-KIND.sh.
+# NAME is pg, zk, kafka or machine, or begins so (pg2, pg-standby): DIR/NAME is the server's folder. Options are in server-KIND.sh.
 # Ports come from 20000-32000, below the kernel's ephemeral range; a reservation file per port keeps parallel runs apart, and
 # a bind that fails all the same is tried again with other ports.
 
@@ -28,6 +28,8 @@ servers_ports=/tmp/pgshovel-ports.$(id -u) # not TMPDIR: all runs share it
 . "$servers_lib/server-zk.sh"
 # shellcheck source=tests/lib/server-kafka.sh
 . "$servers_lib/server-kafka.sh"
+# shellcheck source=tests/lib/server-systemd.sh
+. "$servers_lib/server-systemd.sh"
 
 server_say() {
 	echo "servers: $*" >&2
@@ -147,7 +149,8 @@ server_kind() {
 	pg*) echo pg ;;
 	zk*) echo zk ;;
 	kafka*) echo kafka ;;
-	*) server_say "\"$1\" is no server: pg…, zk… or kafka…" && return 64 ;;
+	machine*) echo systemd ;;
+	*) server_say "\"$1\" is no server: pg…, zk…, kafka… or machine…" && return 64 ;;
 	esac
 }
 
