@@ -68,8 +68,8 @@ LDFLAGS_ALL := $(filter -fsanitize=% --coverage -O%,$(MODE_$(MODE))) -pie -pthre
 
 ADMIN_LIBS := -lpq -lzookeeper_st -lconfig -ljansson -lcrypto
 SUPERVISOR_LIBS := -lzookeeper_st -lsystemd -lmicrohttpd -lconfig -ljansson -lcrypto
-WORKER_LIBS := -lpq -lrdkafka -lconfig -ljansson -lcrypto -lm
-TEST_LIBS := -lcheck_pic -lsubunit -lpq -lzookeeper_st -lrdkafka -lsystemd -lmicrohttpd -lconfig -ljansson -lcrypto \
+WORKER_LIBS := -lpq -lrdkafka -lseccomp -lconfig -ljansson -lcrypto -lm
+TEST_LIBS := -lcheck_pic -lsubunit -lpq -lzookeeper_st -lrdkafka -lseccomp -lsystemd -lmicrohttpd -lconfig -ljansson -lcrypto \
 	-lrt -lm
 
 comma := ,
@@ -94,7 +94,12 @@ FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz
 TEST_PART_SOURCES := $(addprefix tests/lib/,checker.c checker_chain.c checker_rows.c checker_seen.c latency.c reader.c \
 	record.c show.c writers.c) $(addprefix tests/chaos/,deeds.c schedule.c)
 TEST_TOOL_SOURCES := $(filter-out $(TEST_PART_SOURCES),$(wildcard tests/lib/*.c tests/bench/*.c tests/chaos/*.c tests/fakes/*.c))
-TEST_TOOLS := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(TEST_TOOL_SOURCES))))
+# Confined as a released relay is: without sanitizers, which need calls that it gives up, and without test hooks.
+PLAIN_SOURCES := tests/fakes/attack.c tests/fakes/attacks.c $(wildcard worker/confine*.c common/setdoc*.c) $(addprefix common/,arena.c assignment.c \
+	buf.c clock.c confine.c err.c log.c parse.c utf8.c)
+PLAIN_FLAGS := $(filter-out -fsanitize=% -fno-sanitize% --coverage -DPGSHOVEL_TEST_HOOKS,$(CFLAGS_ALL))
+TEST_TOOL_SOURCES := $(filter-out tests/fakes/attack.c tests/fakes/attacks.c,$(TEST_TOOL_SOURCES))
+TEST_TOOLS := $(BUILD)/tests/attack $(addprefix $(BUILD)/tests/,$(basename $(notdir $(TEST_TOOL_SOURCES))))
 
 MAN_SOURCES := $(wildcard common/*.[1-8] admin/*.[1-8] supervisor/*.[1-8] worker/*.[1-8] docs/*.[1-8])
 MAN_PAGES := $(addprefix $(BUILD)/man/,$(notdir $(MAN_SOURCES)))
@@ -177,11 +182,6 @@ endef
 $(foreach source,$(wildcard tests/unit/test_*.c) $(TEST_TOOL_SOURCES),$(eval $(call test_program,$(source))))
 $(foreach source,$(wildcard tests/fuzz/fuzz_*.c),$(eval $(call test_program,$(source),$(BUILD)/obj/tests/fuzz/replay.o)))
 
-# The model of the rollout protocol (tests/model/) asks the program itself for its verdict.
-$(BUILD)/tests/test_model_rollout: $(call objects,tests/model) $(LIB_admin)
-
-# ---- Manuals: the line `.\" @OPTIONS@` becomes the option list of the page's program ----
-
 $(BUILD)/tests/attack: $(patsubst %.c,$(BUILD)/obj/plain/%.o,$(PLAIN_SOURCES))
 	@mkdir -p $(@D)
 	@echo "  link  $@"
@@ -194,6 +194,11 @@ $(BUILD)/obj/plain/%.o: %.c $(BUILD)/.flags | $(BUILD)/.libraries
 
 # Plays what the archives hold, too: its own functions come first.
 $(BUILD)/tests/sim_fleet: LDFLAGS_ALL += -Wl,-z,muldefs
+
+# The model of the rollout protocol (tests/model/) asks the program itself for its verdict.
+$(BUILD)/tests/test_model_rollout: $(call objects,tests/model) $(LIB_admin)
+
+# ---- Manuals: the line `.\" @OPTIONS@` becomes the option list of the page's program ----
 
 define man_page
 $(BUILD)/man/$(notdir $(1)): $(1) $(filter %/$(basename $(notdir $(1))),$(PROGRAMS))
@@ -212,7 +217,7 @@ $(BUILD)/.flags: FORCE
 
 # header:library:Debian package; looked at once per build folder.
 LIBRARIES := libpq-fe.h:libpq:libpq-dev zookeeper/zookeeper.h:libzookeeper-st:libzookeeper-st-dev \
-	librdkafka/rdkafka.h:librdkafka:librdkafka-dev libconfig.h:libconfig:libconfig-dev \
+	librdkafka/rdkafka.h:librdkafka:librdkafka-dev seccomp.h:libseccomp:libseccomp-dev libconfig.h:libconfig:libconfig-dev \
 	systemd/sd-event.h:libsystemd:libsystemd-dev microhttpd.h:libmicrohttpd:libmicrohttpd-dev jansson.h:libjansson:libjansson-dev \
 	openssl/evp.h:libcrypto:libssl-dev check.h:check:check
 
@@ -290,11 +295,6 @@ bench:
 run-bench: all tests
 	@BUILD=$(abspath $(BUILD)) tests/bench/run
 
-lint: all
-	@BUILD=$(abspath $(BUILD)) tests/lint/run
-
-format:
-	$(CLANG_FORMAT) -i $(C_FILES)
 # 100 hosts and 10,000 sets in one process: what ZooKeeper would have to bear (tests/bench/sim_fleet.c).
 HOSTS ?= 100
 SETS ?= 10000
@@ -306,6 +306,11 @@ sim:
 run-sim: $(BUILD)/tests/sim_fleet
 	$(BUILD)/tests/sim_fleet $(HOSTS) $(SETS)
 
+lint: all
+	@BUILD=$(abspath $(BUILD)) tests/lint/run
+
+format:
+	$(CLANG_FORMAT) -i $(C_FILES)
 
 format-check:
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
@@ -369,6 +374,16 @@ install: all
 	install -m 644 README.md CHANGELOG.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(docdir)
 	install -d $(DESTDIR)$(docdir)/monitoring
 	install -m 644 $(wildcard monitoring/*) $(DESTDIR)$(docdir)/monitoring
+
+# The package, built in a copy of this tree: debhelper leaves its own files beside the sources, and the package in the folder above.
+DEB = $(abspath $(BUILD))/deb
+
+deb:
+	@command -v dpkg-buildpackage dh > /dev/null || { echo 'missing debhelper: apt-get install debhelper'; exit 1; }
+	rm -rf $(DEB) && mkdir -p $(DEB)/pgshovel-$(VERSION)
+	tar -c --exclude=./build --exclude=./.git . | tar -x -C $(DEB)/pgshovel-$(VERSION)
+	cd $(DEB)/pgshovel-$(VERSION) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc
+	@ls $(DEB)/pgshovel_$(VERSION)_*.deb
 
 dist:
 	@mkdir -p build

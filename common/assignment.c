@@ -49,8 +49,9 @@ static void put_section(struct pgs_buf *out, const char *prefix, const char *nam
 
 void assignment_write(const struct assignment *a, struct pgs_buf *out)
 {
-	char partitions[16];
+	char partitions[16], memory[24];
 
+	(void)snprintf(memory, sizeof(memory), "%llu", (unsigned long long)a->memory);
 	(void)snprintf(partitions, sizeof(partitions), "%d", a->partitions);
 	pgs_buf_puts(out, first_line);
 	put_line(out, "cluster", a->cluster);
@@ -64,6 +65,10 @@ void assignment_write(const struct assignment *a, struct pgs_buf *out)
 	put_line(out, "output_path", a->output_path);
 	put_line(out, "from", a->from);
 	put_line(out, "commit_path", a->commit_path);
+	put_line(out, "confine", a->confine);
+	put_line(out, "ports", a->ports);
+	put_line(out, "paths", a->paths);
+	put_line(out, "memory", memory);
 	put_section(out, "", "document", a->document, a->document_len);
 	for (size_t i = 0; i < a->n_credentials; i++)
 		put_section(out, "credential:", a->credentials[i].name, a->credentials[i].data,
@@ -218,6 +223,7 @@ static int read_all(struct reader *r, struct assignment *a)
 {
 	PGS_CLEANUP(pgs_freep) char *partitions = NULL;
 	PGS_CLEANUP(pgs_freep) char *output = NULL;
+	PGS_CLEANUP(pgs_freep) char *memory = NULL;
 	char head[16];
 	int64_t number;
 	size_t known = 0;
@@ -231,8 +237,13 @@ static int read_all(struct reader *r, struct assignment *a)
 	    read_line(r, "partitions", &partitions) || read_line(r, "host", &a->host) ||
 	    read_line(r, "token", &a->token) || read_line(r, "output", &output) ||
 	    read_line(r, "output_path", &a->output_path) || read_line(r, "from", &a->from) ||
-	    read_line(r, "commit_path", &a->commit_path))
+	    read_line(r, "commit_path", &a->commit_path) || read_line(r, "confine", &a->confine) ||
+	    read_line(r, "ports", &a->ports) || read_line(r, "paths", &a->paths) ||
+	    read_line(r, "memory", &memory))
 		return -1;
+	if (pgs_parse_i64(memory ? memory : "", 0, INT64_MAX, &number, NULL))
+		return fail(r, "memory");
+	a->memory = (uint64_t)number;
 	if (pgs_parse_i64(partitions ? partitions : "", 1, 10000, &number, NULL))
 		return fail(r, "partitions");
 	a->partitions = (int)number;
@@ -293,6 +304,9 @@ void assignment_free(struct assignment *a)
 	free(a->output_path);
 	free(a->from);
 	free(a->commit_path);
+	free(a->confine);
+	free(a->ports);
+	free(a->paths);
 	free(a->document);
 	free(a);
 }

@@ -9,6 +9,7 @@
 #define PGSHOVEL_COMMON_ASSIGNMENT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/base.h"
 #include "common/buf.h"
@@ -36,6 +37,10 @@ struct assignment {
 	char *output_path; /* NULL unless ASSIGNMENT_FILE */
 	char *from; /* a snapshot to start at, NULL: the set's; only without Kafka */
 	char *commit_path; /* file that keeps the position, NULL: none; only without Kafka */
+	char *confine; /* pieces, see common/confine.h; NULL: none */
+	char *ports; /* TCP ports beside the set's own, NULL: none */
+	char *paths; /* what may be read beside the usual, NULL: nothing */
+	uint64_t memory; /* bytes that the worker limits itself to, 0: a cgroup does, or nobody */
 	char *document; /* canonical text, NUL-terminated */
 	size_t document_len;
 	struct assignment_credential *credentials;

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "common/confine.h"
 #include "common/credentials.h"
 #include "common/options_rows.h"
 #include "common/parse.h"
@@ -154,6 +155,20 @@ static const struct option_spec specs[] = {
 	  .help = "print name, type and meaning of every metric" },
 };
 
+static int check_confine(const struct config *c, struct pgs_err *reterr)
+{
+	struct confine_ports ports = { .n = 0 };
+	unsigned pieces;
+
+	if (confine_parse(c->confine, &pieces, reterr) < 0)
+		return pgs_err_prefix(reterr, "option \"confine\"");
+	if (confine_ports_parse(c->worker_ports, &ports, reterr) < 0)
+		return pgs_err_prefix(reterr, "option \"worker-ports\"");
+	if (confine_paths_check(c->worker_paths, reterr) < 0)
+		return pgs_err_prefix(reterr, "option \"worker-paths\"");
+	return 0;
+}
+
 static int check(const struct config *c, struct pgs_err *reterr)
 {
 	enum pgs_log_level level;
@@ -173,6 +188,8 @@ static int check(const struct config *c, struct pgs_err *reterr)
 	struct http_address unused;
 	if (c->metrics_listen && http_address_parse(c->metrics_listen, &unused, reterr) < 0)
 		return pgs_err_prefix(reterr, "option \"metrics-listen\"");
+	if (check_confine(c, reterr) < 0)
+		return -1;
 	if (c->to_stdout && c->file)
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
 				   "--stdout and --file cannot be given together");
@@ -230,19 +247,30 @@ int config_read(int argc, char **argv, struct config *ret, bool *ret_usage, stru
 
 int config_take_reloadable(struct config *into, const struct config *from, struct pgs_err *reterr)
 {
-	PGS_CLEANUP(pgs_freep) char *level = strdup(from->log_level);
-	PGS_CLEANUP(pgs_freep) char *relay = from->relay ? strdup(from->relay) : NULL;
+	char **const old[] = { &into->log_level, &into->relay, &into->confine, &into->worker_ports,
+			       &into->worker_paths };
+	const char *const fresh[] = { from->log_level, from->relay, from->confine,
+				      from->worker_ports, from->worker_paths };
+	char *copies[PGS_ARRAY_LEN(fresh)] = { NULL };
 
-	if (!level || (from->relay && !relay))
+	for (size_t i = 0; i < PGS_ARRAY_LEN(fresh); i++) {
+		copies[i] = fresh[i] ? strdup(fresh[i]) : NULL;
+		if (!fresh[i] || copies[i])
+			continue;
+		while (i > 0)
+			free(copies[--i]);
 		return pgs_err_nomem(reterr);
-	free(into->log_level);
-	free(into->relay);
-	into->log_level = PGS_STEAL(level);
-	into->relay = PGS_STEAL(relay);
+	}
+	for (size_t i = 0; i < PGS_ARRAY_LEN(fresh); i++) {
+		free(*old[i]);
+		*old[i] = copies[i];
+	}
 	into->stop_grace_us = from->stop_grace_us;
 	into->heartbeat_timeout_us = from->heartbeat_timeout_us;
 	into->recover_after_us = from->recover_after_us;
 	into->max_sets = from->max_sets;
+	into->worker_memory = from->worker_memory;
+	into->worker_tasks = from->worker_tasks;
 	return 0;
 }
 

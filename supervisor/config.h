@@ -31,6 +31,11 @@ struct config {
 	uint64_t heartbeat_timeout_us;
 	uint64_t recover_after_us; /* 0: never */
 	int64_t max_sets;
+	char *confine;
+	uint64_t worker_memory; /* for each database of a set */
+	int64_t worker_tasks; /* the same */
+	char *worker_ports; /* NULL: none beside the set's own */
+	char *worker_paths;
 	char *log_level;
 	char *metrics_listen; /* NULL: nobody may look */
 	bool to_stdout; /* the last four only with --set */
@@ -51,7 +56,7 @@ struct config {
 int config_read(int argc, char **argv, struct config *ret, bool *ret_usage,
 		struct pgs_err *reterr) PGS_MUST_CHECK;
 
-/* Copy what SIGHUP may change (stop-grace, heartbeat-timeout, recover-after, max-sets, log-level, relay) from `from` into `into`. */
+/* Copy what SIGHUP may change (the options marked so in the table) from `from` into `into`. */
 int config_take_reloadable(struct config *into, const struct config *from,
 			   struct pgs_err *reterr) PGS_MUST_CHECK;
 

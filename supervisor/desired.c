@@ -152,6 +152,7 @@ static void take_document(struct slot *slot, const char *data, size_t len)
 	slot->document_len = doc.document_len;
 	slot->document_error[0] = '\0';
 	slot->partitions = doc.partitions;
+	slot->n_databases = parsed->n_databases;
 	(void)snprintf(slot->version, sizeof(slot->version), "%s", doc.version);
 	(void)snprintf(slot->rollout, sizeof(slot->rollout), "%s", doc.rollout);
 }
@@ -284,6 +285,7 @@ void desired_forget(struct supervisor *sup)
 	sup->hosts_dirty = !sup->config.set;
 	for (size_t i = 0; i < sup->slots.n; i++)
 		sup->slots.list[i]->node_dirty = true;
+	locks_look_again(sup);
 	sup->look_at_us = pgs_now_us() + LOOK_AGAIN_US;
 	loop_wake(sup);
 }
@@ -292,7 +294,6 @@ bool desired_on_watch(struct supervisor *sup, const char *path)
 {
 	struct zpath sets = zpath_sets(sup->config.cluster);
 	size_t n = strlen(sets.text);
-	locks_look_again(sup);
 
 	loop_wake(sup);
 	if (strcmp(path, zpath_cluster(sup->config.cluster).text) == 0) {
@@ -333,6 +334,7 @@ static void ask_set(struct supervisor *sup, struct slot *slot)
 		desired_request_failed(sup, &err);
 		return;
 	}
+	slot->watched = true;
 	slot->node_asked = true;
 	slot->node_dirty = false;
 	sup->n_requests++;
@@ -341,7 +343,6 @@ static void ask_set(struct supervisor *sup, struct slot *slot)
 void desired_pump(struct supervisor *sup)
 {
 	struct pgs_err err;
-	slot->watched = true;
 
 	if (pgs_now_us() >= sup->look_at_us && zk_state(sup->zk) == ZK_CONNECTED)
 		desired_forget(sup);

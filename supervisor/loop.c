@@ -343,6 +343,7 @@ static int open_all(struct supervisor *sup, struct pgs_err *reterr)
 	sup->log_limit = (struct pgs_log_limit){ .interval_us = COMPLAIN_US, .burst = 1 };
 	if (spawn_open_relay(sup, reterr) < 0)
 		return -1;
+	cgroup_open(&sup->cgroup);
 	int r = sources_open(sup);
 	if (r < 0)
 		return pgs_err_set(reterr, PGS_ERR_RETRY, "", "could not set up the event loop: %s",
@@ -380,6 +381,7 @@ static void close_all(struct supervisor *sup)
 	sd_event_unref(sup->event);
 	if (sup->relay_fd >= 0)
 		(void)close(sup->relay_fd); /* only ever executed */
+	cgroup_close(&sup->cgroup);
 }
 
 int loop_run(struct supervisor *sup)

@@ -53,7 +53,7 @@ static int run(struct supervisor *sup)
 
 int main(int argc, char **argv)
 {
-	struct supervisor sup = { .argc = argc, .argv = argv, .relay_fd = -1 };
+	struct supervisor sup = { .argc = argc, .argv = argv, .relay_fd = -1, .cgroup.fd = -1 };
 
 	loop_block_signals();
 	/* What our parent left open must not reach a worker. */

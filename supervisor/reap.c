@@ -103,7 +103,11 @@ static void ended(struct supervisor *sup, struct slot *slot, bool signalled, int
 	slot->last_signalled = signalled;
 	slot->last_code = code;
 	slot->last_wall_us = pgs_wall_us();
-	(void)snprintf(slot->last_text, sizeof(slot->last_text), "%s", slot->dying_text);
+	(void)snprintf(slot->last_text, sizeof(slot->last_text), "%s",
+		       cgroup_ran_out(&sup->cgroup, slot)
+			       ? "it needed more memory than \"worker_memory\" permits"
+			       : slot->dying_text);
+	cgroup_leave(&sup->cgroup, slot);
 	spawn_forget(slot);
 	sup->status_dirty = true;
 	loop_wake(sup);

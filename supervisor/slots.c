@@ -10,7 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BACKOFF_BASE_US = 250 * 1000, BACKOFF_CAP_US = 60 * 1000 * 1000 };
+#include "common/step.h"
+
+enum { BACKOFF_BASE_US = 250 * 1000, BACKOFF_CAP_MS = 60 * 1000 };
+
+static uint64_t backoff_cap_us(void)
+{
+	return (uint64_t)PGS_TEST_NUMBER("PGSHOVEL_BACKOFF_MS", BACKOFF_CAP_MS) * 1000;
+}
 
 /* Where the name is, or where it belongs. */
 static size_t slots_position(const struct slots *slots, const char *set)
@@ -46,6 +53,10 @@ struct slot *slots_add(struct slots *slots, const char *set)
 		if (!list)
 			return NULL;
 		slots->list = list;
+		struct slot **busy = reallocarray(slots->busy, cap, sizeof(struct slot *));
+		if (!busy)
+			return NULL;
+		slots->busy = busy;
 		slots->cap = cap;
 	}
 	struct slot *slot = calloc(1, sizeof(*slot));
@@ -53,13 +64,9 @@ struct slot *slots_add(struct slots *slots, const char *set)
 		return NULL;
 	(void)snprintf(slot->set, sizeof(slot->set), "%s", set);
 	(void)snprintf(slot->prefix, sizeof(slot->prefix), "set=%s", set);
-		struct slot **busy = reallocarray(slots->busy, cap, sizeof(struct slot *));
-		if (!busy)
-			return NULL;
-		slots->busy = busy;
 	slot->pidfd = slot->ctl_fd = -1;
 	slot->backoff =
-		(struct pgs_backoff){ .base_us = BACKOFF_BASE_US, .cap_us = BACKOFF_CAP_US };
+		(struct pgs_backoff){ .base_us = BACKOFF_BASE_US, .cap_us = backoff_cap_us() };
 	slot->log_limit = (struct pgs_log_limit){ .interval_us = 60 * 1000 * 1000, .burst = 20 };
 	memmove(&slots->list[at + 1], &slots->list[at], (slots->n - at) * sizeof(struct slot *));
 	slots->list[at] = slot;
@@ -84,13 +91,6 @@ void slots_remove(struct slots *slots, struct slot *slot)
 	memmove(&slots->list[at], &slots->list[at + 1],
 		(slots->n - at - 1) * sizeof(struct slot *));
 	slots->n--;
-	slot_free(slot);
-}
-
-void slots_done(struct slots *slots)
-{
-	for (size_t i = 0; i < slots->n; i++)
-		slot_free(slots->list[i]);
 	for (size_t i = 0; i < slots->n_busy; i++)
 		if (slots->busy[i] == slot) {
 			memmove(&slots->busy[i], &slots->busy[i + 1],
@@ -98,9 +98,9 @@ void slots_done(struct slots *slots)
 			slots->n_busy--;
 			break;
 		}
-	free(slots->list);
-	*slots = (struct slots){ 0 };
+	slot_free(slot);
 }
+
 void slots_gather(struct slots *slots)
 {
 	slots->n_busy = 0;
@@ -111,12 +111,19 @@ void slots_gather(struct slots *slots)
 	}
 }
 
+void slots_done(struct slots *slots)
+{
+	for (size_t i = 0; i < slots->n; i++)
+		slot_free(slots->list[i]);
+	free(slots->list);
+	free(slots->busy);
+	*slots = (struct slots){ 0 };
+}
 
 bool slot_running(const struct slot *slot)
 {
 	return slot->pid > 0;
 }
-	free(slots->busy);
 
 bool slot_ours(const struct slot *slot)
 {

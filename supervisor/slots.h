@@ -82,6 +82,7 @@ struct slot {
 	char version[SETDOC_DIGEST_HEX + 1];
 	char rollout[ZKDOC_ID_HEX + 1];
 	int partitions;
+	size_t n_databases;
 	char *document;
 	size_t document_len;
 	char document_error[SLOT_TEXT_MAX]; /* "": usable */
@@ -155,13 +156,13 @@ struct slot *slots_add(struct slots *slots, const char *set) PGS_MUST_CHECK;
 void slots_remove(struct slots *slots, struct slot *slot);
 void slots_done(struct slots *slots);
 
-/* A worker exists for this slot. */
 /*
  * Gather the busy ones: all but the sets that are another host's and have left nothing here. A cluster has many sets
  * and a host few of them.
  */
 void slots_gather(struct slots *slots);
 
+/* A worker exists for this slot. */
 bool slot_running(const struct slot *slot);
 
 /* Placed here, held by us or still running: its node and its lock are looked at. Other hosts' sets cost no watch. */

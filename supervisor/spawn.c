@@ -21,6 +21,7 @@
 
 #include "common/assignment.h"
 #include "common/clock.h"
+#include "common/confine.h"
 #include "common/ctlproto.h"
 #include "supervisor/channel.h"
 #include "supervisor/reap.h"
@@ -90,7 +91,7 @@ int spawn_open_relay(struct supervisor *sup, struct pgs_err *reterr)
 }
 
 /* The assignment as a memfd that nobody can change any more, above the numbers that the child uses. */
-static int assignment_fd(struct supervisor *sup, struct slot *slot, int *ret_fd,
+static int assignment_fd(struct supervisor *sup, struct slot *slot, uint64_t memory, int *ret_fd,
 			 struct pgs_err *reterr)
 {
 	struct assignment_credential credentials[3];
@@ -109,6 +110,10 @@ static int assignment_fd(struct supervisor *sup, struct slot *slot, int *ret_fd,
 		.output_path = sup->config.file,
 		.from = sup->config.from,
 		.commit_path = sup->config.commit,
+		.confine = sup->config.confine,
+		.ports = sup->config.worker_ports,
+		.paths = sup->config.worker_paths,
+		.memory = memory,
 		.document = slot->document,
 		.document_len = slot->document_len,
 		.credentials = credentials,
@@ -227,6 +232,21 @@ static int run(struct supervisor *sup, struct slot *slot, int ctl_fd, int conf_f
 	return 0;
 }
 
+/* How much memory the worker has to limit itself to: nothing of the kind where its cgroup does. */
+static uint64_t prepare_cgroup(struct supervisor *sup, struct slot *slot)
+{
+	const uint64_t n = slot->n_databases ? slot->n_databases : 1;
+	const uint64_t memory = sup->config.worker_memory * n;
+	unsigned pieces;
+
+	/* config_read() has parsed it before. */
+	if (confine_parse(sup->config.confine, &pieces, NULL) < 0 || !(pieces & CONFINE_LIMITS))
+		return 0;
+	return cgroup_prepare(&sup->cgroup, slot, memory, (uint64_t)sup->config.worker_tasks * n)
+		       ? 0
+		       : memory;
+}
+
 int spawn_worker(struct supervisor *sup, struct slot *slot, struct pgs_err *reterr)
 {
 	PGS_CLEANUP(pgs_closep) int theirs = -1;
@@ -236,7 +256,7 @@ int spawn_worker(struct supervisor *sup, struct slot *slot, struct pgs_err *rete
 	if (sup->relay_fd < 0 && spawn_open_relay(sup, reterr) < 0)
 		return -1;
 	slot->spawn = ++sup->n_spawns;
-	if (assignment_fd(sup, slot, &conf, reterr) < 0)
+	if (assignment_fd(sup, slot, prepare_cgroup(sup, slot), &conf, reterr) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return pgs_err_set(reterr, PGS_ERR_RETRY, "EMFILE",
@@ -256,11 +276,14 @@ int spawn_worker(struct supervisor *sup, struct slot *slot, struct pgs_err *rete
 		channel_close(slot);
 		return -1;
 	}
+	/* Right after exec: until now it has been the dynamic linker's. */
+	cgroup_enter(&sup->cgroup, slot);
 	if (reap_watch(sup, slot, reterr) < 0) {
 		/* A worker that cannot be watched is no worker. It has done nothing yet. */
 		(void)kill(-slot->pid, SIGKILL);
 		(void)kill(slot->pid, SIGKILL);
 		(void)waitpid(slot->pid, NULL, 0);
+		cgroup_leave(&sup->cgroup, slot);
 		spawn_forget(slot);
 		return -1;
 	}

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/zk.h"
 #include "supervisor/abandoned.h"
+#include "supervisor/cgroup.h"
 #include "supervisor/config.h"
 #include "supervisor/credentials.h"
 #include "supervisor/leftover.h"
@@ -54,6 +55,7 @@ struct supervisor {
 	char boot_id[40];
 	int relay_fd; /* the worker's binary, held open; -1: not found */
 	char relay_path[512];
+	struct cgroup cgroup; /* below which workers get theirs */
 
 	/* What ZooKeeper says of the cluster (desired.c). */
 	bool cluster_known; /* its generation was read at least once */

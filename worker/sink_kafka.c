@@ -56,6 +56,25 @@ static void let_go(struct sink *sink)
 	k->delivery_failures = 0;
 }
 
+/* Kafka names its brokers itself; one behind a port that we gave up would look like a broker that is away. */
+static int check_ports(const struct kafka_sink *k, const struct rd_kafka_metadata *md,
+		       struct pgs_err *reterr)
+{
+	const struct confine *c = k->config.confine;
+
+	if (!c || !(c->pieces & CONFINE_NETWORK))
+		return 0;
+	for (int i = 0; i < md->broker_cnt; i++)
+		if (!confine_ports_has(&c->ports, (unsigned)md->brokers[i].port))
+			return pgs_err_set(
+				reterr, PGS_ERR_CONFIG, "",
+				"kafka names broker %.100s:%d, whose port is none of the "
+				"bootstrap servers'; permit it by \"worker_ports\" of "
+				"pgshoveld.conf",
+				md->brokers[i].host, md->brokers[i].port);
+	return 0;
+}
+
 static int probe_metadata(struct kafka_sink *k, rd_kafka_t *rk, struct pgs_err *reterr)
 {
 	const uint64_t give_up = pgs_now_us() + PROBE_TIMEOUT_US;
@@ -65,8 +84,9 @@ static int probe_metadata(struct kafka_sink *k, rd_kafka_t *rk, struct pgs_err *
 			rd_kafka_metadata(rk, 0, NULL, &md, PROBE_SLICE_MS);
 		(void)rd_kafka_poll(rk, 0);
 		if (!code) {
+			const int rc = check_ports(k, md, reterr);
 			rd_kafka_metadata_destroy(md);
-			return 0;
+			return rc;
 		}
 		if (kafka_check_auth(k, reterr))
 			return -1;

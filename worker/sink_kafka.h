@@ -14,12 +14,14 @@
 #include "common/base.h"
 #include "common/err.h"
 #include "common/setdoc.h"
+#include "worker/confine.h"
 #include "worker/sink.h"
 
 struct sink_kafka_config {
 	const struct assignment *assignment; /* lent, as is doc */
 	const struct setdoc *doc;
 	const char *log_prefix;
+	const struct confine *confine; /* NULL: nothing is out of reach */
 	int stop_fd;
 };
 

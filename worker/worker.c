@@ -11,13 +11,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include "common/clock.h"
 #include "common/exitcode.h"
 #include "common/log.h"
+#include "worker/confine.h"
 #include "worker/control.h"
 #include "worker/relay.h"
 #include "worker/sink_file.h"
@@ -27,6 +27,7 @@
 
 enum {
 	BEAT_US = 1000 * 1000,
+	STALE_EVERY_BEATS = 5,
 	ORPHAN_GRACE_US = 4 * 1000 * 1000, /* without a supervisor: another one starts soon */
 };
 
@@ -43,6 +44,7 @@ struct thread {
 struct worker {
 	struct assignment *assignment;
 	struct setdoc *doc;
+	struct confine *confine;
 	struct token_box tokens;
 	int stop_fd;
 	int wake_fd;
@@ -50,6 +52,7 @@ struct worker {
 	int ctl_fd; /* -1: the supervisor is gone */
 	struct thread *threads;
 	size_t n_threads;
+	unsigned beats;
 	bool ready_said;
 	bool stopping;
 	uint64_t kill_at_us; /* 0: no limit of our own */
@@ -80,25 +83,6 @@ int worker_assignment(struct assignment **ret, struct setdoc **ret_doc, struct p
 	if (rc)
 		return -1;
 	return setdoc_parse((*ret)->document, (*ret)->document_len, "assignment", ret_doc, reterr);
-}
-
-/* Our parent's death must not leave us behind; nobody may look into this memory. */
-static int isolate(struct pgs_err *reterr)
-{
-	const pid_t parent = getppid();
-	const struct rlimit no_core = { .rlim_cur = 0, .rlim_max = 0 };
-	(void)setrlimit(RLIMIT_CORE, &no_core); /* lowering is always permitted */
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return pgs_err_set(reterr, PGS_ERR_BUG, "PRCTL",
-				   "could not isolate the process: %m");
-#ifndef PGSHOVEL_TEST_HOOKS
-	if (prctl(PR_SET_DUMPABLE, 0)) /* debuggers and leak checkers need it in test builds */
-		return pgs_err_set(reterr, PGS_ERR_BUG, "PRCTL",
-				   "could not isolate the process: %m");
-#endif
-	if (getppid() != parent)
-		return pgs_err_set(reterr, PGS_ERR_RETRY, "", "the supervisor ended");
-	return 0;
 }
 
 /* Before any thread: librdkafka's threads inherit the mask, and only the descriptor hears signals. */
@@ -132,6 +116,7 @@ static int make_sink(struct worker *w, struct thread *t, const struct setdoc_dat
 		const struct sink_kafka_config config = { .assignment = a,
 							  .doc = w->doc,
 							  .log_prefix = t->prefix,
+							  .confine = w->confine,
 							  .stop_fd = w->stop_fd };
 		return sink_kafka_new(&config, ret, reterr);
 	}
@@ -288,6 +273,20 @@ static void beat(struct worker *w, bool all)
 	}
 }
 
+/* What was permitted by name is another file now, such as a new resolv.conf: only a new process can be permitted to read it. */
+static void look_for_stale(struct worker *w)
+{
+	const char *path;
+	char text[CTL_TEXT_MAX];
+	if (w->stopping || w->beats++ % STALE_EVERY_BEATS || !confine_stale(w->confine, &path))
+		return;
+	(void)snprintf(text, sizeof(text),
+		       "\"%.300s\" was replaced; starting again to be permitted to read it", path);
+	w->exit_code = PGS_EXIT_RETRY;
+	control_dying(w->ctl_fd, w->exit_code, text);
+	ask_stop(w);
+}
+
 /* What the sources have come to; false: every thread has ended. */
 static bool judge(struct worker *w)
 {
@@ -341,8 +340,10 @@ static void loop(struct worker *w)
 		}
 		const bool due = pgs_now_us() >= next_beat;
 		beat(w, due);
-		if (due)
+		if (due) {
 			next_beat = pgs_now_us() + BEAT_US;
+			look_for_stale(w);
+		}
 		if (!judge(w))
 			return;
 		if (w->kill_at_us && pgs_now_us() >= w->kill_at_us) {
@@ -355,7 +356,9 @@ static void loop(struct worker *w)
 static int start(struct worker *w, struct pgs_err *reterr)
 {
 	struct token token;
-	if (isolate(reterr) || worker_assignment(&w->assignment, &w->doc, reterr) ||
+	char prefix[64];
+	if (confine_process(w->ctl_fd, reterr) ||
+	    worker_assignment(&w->assignment, &w->doc, reterr) ||
 	    open_signals(&w->signal_fd, reterr) || wait_event_new(&w->stop_fd, reterr) ||
 	    wait_event_new(&w->wake_fd, reterr))
 		return -1;
@@ -367,6 +370,10 @@ static int start(struct worker *w, struct pgs_err *reterr)
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "",
 				   "a set has 1 to %d databases, this one %zu", WORKER_MAX_SOURCES,
 				   w->doc->n_databases);
+	(void)snprintf(prefix, sizeof(prefix), "set=%s", w->assignment->set);
+	if (confine_new(w->assignment, w->doc, &w->confine, reterr) ||
+	    confine_apply(w->confine, w->assignment->memory, prefix, reterr))
+		return -1;
 	w->threads = calloc(w->doc->n_databases, sizeof(*w->threads));
 	if (!w->threads)
 		return pgs_err_nomem(reterr);
@@ -402,6 +409,7 @@ int worker_run(void)
 	pgs_closep(&w.stop_fd);
 	pgs_closep(&w.wake_fd);
 	pgs_closep(&w.signal_fd);
+	confine_free(w.confine);
 	setdoc_free(w.doc);
 	assignment_free(w.assignment);
 	return w.exit_code;

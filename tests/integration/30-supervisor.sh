@@ -165,7 +165,7 @@ ok 'one that ignores SIGTERM was killed' wait_for 15 dead "$IGNORE"
 # ---- reload, diagnosis, stop
 
 kill -USR1 "$PID_a"
-ok 'SIGUSR1: a diagnosis in the log' said a 'set=late state up, pid '
+ok 'SIGUSR1: a diagnosis in the log' said a 'set=late diagnosis: state up, pid '
 ok 'and a request to the workers' at_least 1 dump late
 printf 'sasl.password=s3cret-one\n' > "$T/credentials/kafka.one"
 kill -HUP "$PID_a"

@@ -24,6 +24,10 @@ static const char kafka_text[] = "pgshovel-assignment 1\n"
 				 "output_path=\n"
 				 "from=\n"
 				 "commit_path=\n"
+				 "confine=files,calls\n"
+				 "ports=9094\n"
+				 "paths=\n"
+				 "memory=1073741824\n"
 				 "document 3\n"
 				 "foo\n"
 				 "credential:pgpass 13\n"
@@ -50,6 +54,10 @@ START_TEST(there_and_back)
 	ck_assert_ptr_null(a->output_path);
 	ck_assert_ptr_null(a->from);
 	ck_assert_ptr_null(a->commit_path);
+	ck_assert_str_eq(a->confine, "files,calls");
+	ck_assert_str_eq(a->ports, "9094");
+	ck_assert_ptr_null(a->paths);
+	ck_assert_uint_eq(a->memory, 1073741824);
 	ck_assert_str_eq(a->document, "foo");
 	ck_assert_uint_eq(a->document_len, 3);
 	ck_assert_uint_eq(a->n_credentials, 2);
