@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "worker/pgpass.h"
 #include "worker/source_internal.h"
+#include "worker/steps.h"
 
 enum { STATEMENT_TIMEOUT_US = 60 * 1000 * 1000, CONNECT_TIMEOUT_US = 15 * 1000 * 1000 };
 
@@ -278,8 +279,11 @@ int source_open(struct source *s, struct pgs_err *reterr)
 		       s->config.owned ? s->token_text : "reader");
 	if (open_session(s, name, &s->conn, reterr) || read_identity(s, reterr))
 		return pgs_err_prefix(reterr, "database \"%s\"", s->config.db->name);
-	if (s->config.owned && source_lock(s, reterr))
-		return -1;
+	if (s->config.owned) {
+		RELAY_STEP(identified);
+		if (source_lock(s, reterr))
+			return -1;
+	}
 	return read_set(s, reterr);
 }
 

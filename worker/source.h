@@ -52,7 +52,7 @@ struct source {
 	int64_t database; /* oid */
 	char *database_name;
 	int64_t timeline;
-	uint64_t lsn; /* flushed when the session was opened */
+	uint64_t lsn; /* flushed when the session was opened, or a position was judged */
 	uint64_t flushed; /* up to here at least, as statements told since */
 	uint64_t next_txid; /* at the same time */
 	char rollout[40]; /* that created the set */

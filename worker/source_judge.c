@@ -8,6 +8,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "worker/source_internal.h"
@@ -144,9 +145,30 @@ static int find_event(struct source *s, struct evidence *e, const struct positio
 	return 0;
 }
 
+/*
+ * How far the source is. Not what it was when the session was opened: an owner before us has delivered until we ended
+ * its session, and its position would seem to be ahead of the source.
+ */
+static int read_progress(struct source *s, struct pgs_err *reterr)
+{
+	const struct pg_limit limit = source_limit(s);
+	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
+	if (pg_query(s->conn,
+		     "SELECT pg_current_wal_flush_lsn(), pg_snapshot_xmax(pg_current_snapshot())",
+		     0, NULL, &limit, &res, reterr))
+		return -1;
+	if (!position_parse_lsn(PQgetvalue(res, 0, 0), &s->lsn))
+		return pgs_err_set(reterr, PGS_ERR_BUG, "", "\"%s\" is not a WAL position",
+				   PQgetvalue(res, 0, 0));
+	s->next_txid = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
+	return 0;
+}
+
 int source_judge(struct source *s, const struct position *pos, enum position_verdict *ret,
 		 struct pgs_buf *why, struct pgs_err *reterr)
 {
+	if (read_progress(s, reterr))
+		return -1;
 	struct evidence e = { .source = { .name = s->config.db->name,
 					  .system = s->system,
 					  .database = s->database,

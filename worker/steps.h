@@ -13,6 +13,7 @@
 /* name, where */
 #define RELAY_STEPS(X)                                                                             \
 	X(probed, "Kafka answered, nothing is taken over yet")                                     \
+	X(identified, "the source is known, its lock is another's still")                          \
 	X(locked, "the source's lock is ours")                                                     \
 	X(acquired, "earlier producers are fenced")                                                \
 	X(position_read, "the position is known and judged")                                       \
