@@ -185,7 +185,7 @@ static struct node *node_of(const char *path, enum kind *ret)
 {
 	const char *rest = path + sizeof(CLUSTER) - 1;
 	const char *slash = strrchr(path, '/');
-	int number = atoi(slash + 2); /* names are a letter and a number */
+	int number = (int)strtol(slash + 2, NULL, 10); /* names are a letter and a number */
 
 	if (!*rest) {
 		*ret = CLUSTER_NODE;
@@ -676,8 +676,8 @@ static void make_all(void)
 
 int main(int argc, char **argv)
 {
-	n_hosts = argc > 1 ? atoi(argv[1]) : 100;
-	n_sets = argc > 2 ? atoi(argv[2]) : 10000;
+	n_hosts = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 100;
+	n_sets = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 10000;
 	if (n_hosts < 1 || n_hosts >= MAX_HOSTS || n_sets < n_hosts)
 		die("from 1 to 127 hosts, and at least as many sets");
 	pgs_log_set_level(PGS_LOG_ERR);
