@@ -15,6 +15,7 @@
 #   fleet_exclusive REGEX        of the sets with such names none had two workers at once, but those of supervisors that were cut; and
 #                                each new owner's token was above all earlier ones, but those that were fenced
 #   fleet_requests NAME…         how many requests (pings too) their sessions have sent, as the servers count them; Z_PORTS: ports of these
+#   fleet_lists_fit HOSTS        at the servers are at most two watches of lists for each host
 #   fleet_watches NAME           watches of single nodes that its session has at the servers, paths without the cluster's, one a line
 
 fleet_begin() { # FOLDER
@@ -62,6 +63,7 @@ fleet_note() { # WORD NAME
 fleet_kill() { # NAME
 	kill -KILL "$(fleet_pid "$1")"
 	fleet_note gone "$1"
+	wait "$(fleet_pid "$1")" 2> /dev/null # else bash tells of it
 }
 
 fleet_owners() { # one line a set that is owned: SET HOST
@@ -155,4 +157,14 @@ fleet_watches() { # NAME
 	for port in $Z_PORTS; do
 		zk_ask "$port" wchc
 	done | awk -v session="$session" '/^0x/ { mine = ($1 "") == (session ""); next } mine { print $1 }' | sed -n "s|^/$CLUSTER||p"
+}
+
+fleet_lists_fit() { # HOSTS: what mntr counts and wchs does not are watches of lists
+	local port all=0 single=0
+	for port in $Z_PORTS; do
+		all=$((all + $(zk_ask "$port" mntr | awk '$1 == "zk_watch_count" { print $2 }')))
+		single=$((single + $(zk_ask "$port" wchs | sed -n 's/^Total watches://p')))
+	done
+	echo "$all watches, $single of single nodes"
+	[ "$single" -gt 0 ] && [ $((all - single)) -le $((2 * $1)) ]
 }
