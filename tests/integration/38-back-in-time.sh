@@ -18,7 +18,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 line_own pg=--ticker
 fault_begin
-a='' b='' c='' d=''
+a='' b='' c='' d='' e=''
 
 logged() { # NAME REGEX
 	grep -qE "$2" "$T/$1.log"
@@ -144,4 +144,24 @@ ok 'its supervisor sees who has the set' wait_for 60 logged a 'set=shop the lock
 nok 'the old primary, read alone later, was not delivered' grep -q 'of the old primary' <(consume_prefix "$P" --dump)
 DB=$NEW
 ok 'nothing lost, nothing doubled' same_acc
+
+# ---- an owner delivers until the next one ends its session: that the position is ahead of what the next one saw before is no going back
+pgshoveld_stop "$a" KILL
+rm -f "$T/stopped"
+PGPORT=$new PGSHOVEL_STOP_AT=identified PGSHOVEL_STOP_FILE=$T/stopped start e
+relay=$(relay_of "$d")
+kill -STOP "$d"
+if wait_for 60 test -s "$T/stopped"; then
+	load_touch "$DB"
+	ok 'the owner before delivers while the next one has seen the database' load_delivered "$DB" "$P" 60
+	kill -CONT "$(cut -d' ' -f2 "$T/stopped")"
+	ok 'it is ended' wait_for 60 line_gone "$relay"
+	load_touch "$DB"
+	ok 'the next one goes on' load_delivered "$DB" "$P" 60
+	nok 'and took nothing for a rewind' grep -q 'went back in time' "$T/e.log"
+	ok 'nothing lost, nothing doubled' same_acc
+else
+	skip 'an owner that delivers until it is ended' 'no steps in this build'
+fi
+kill -CONT "$d"
 tap_done
