@@ -247,25 +247,25 @@ static void ask(struct supervisor *sup, struct slot *slot)
 void locks_forget(struct supervisor *sup)
 {
 	for (size_t i = 0; i < sup->slots.n; i++) {
+		sup->slots.list[i]->watched = false;
 		sup->slots.list[i]->lock = LOCK_NONE;
 		sup->slots.list[i]->lock_dirty = true;
 	}
 }
 
-bool locks_on_watch(struct supervisor *sup, const char *path)
-{
-		sup->slots.list[i]->watched = false;
-	struct zpath locks = zpath_locks(sup->config.cluster);
-	size_t n = strlen(locks.text);
-
-	if (strncmp(path, locks.text, n) != 0 || path[n] != '/')
-		return false;
 void locks_look_again(struct supervisor *sup)
 {
 	for (size_t i = 0; sup->watches_full && i < sup->slots.n; i++)
 		sup->slots.list[i]->lock_dirty = true;
 }
 
+bool locks_on_watch(struct supervisor *sup, const char *path)
+{
+	struct zpath locks = zpath_locks(sup->config.cluster);
+	size_t n = strlen(locks.text);
+
+	if (strncmp(path, locks.text, n) != 0 || path[n] != '/')
+		return false;
 	struct slot *slot = slots_find(&sup->slots, path + n + 1);
 	if (slot)
 		slot->lock_dirty = true;
@@ -299,13 +299,6 @@ bool locks_release(struct supervisor *sup, struct slot *slot)
 	return false;
 }
 
-void locks_pump(struct supervisor *sup)
-{
-	if (!supervisor_takes_locks(sup) || sup->stopping)
-		return;
-	for (size_t i = 0; i < sup->slots.n_busy && may_ask(sup); i++) {
-		struct slot *slot = sup->slots.busy[i];
-		if (!slot->exists || slot->lock_asked)
 /* The watches of a set that has become another host's: they would pile up, and all are sent again at each reconnect. */
 static void unwatch(struct supervisor *sup, struct slot *slot)
 {
@@ -314,12 +307,19 @@ static void unwatch(struct supervisor *sup, struct slot *slot)
 	slot->watched = false;
 }
 
+void locks_pump(struct supervisor *sup)
+{
+	if (!supervisor_takes_locks(sup) || sup->stopping)
+		return;
+	for (size_t i = 0; i < sup->slots.n_busy && may_ask(sup); i++) {
+		struct slot *slot = sup->slots.busy[i];
+		if (!slot->exists || slot->lock_asked)
 			continue;
 		if (!slot_running(slot) && spread_leaves(sup, slot))
 			(void)locks_release(sup, slot);
 		else if (slot->lock_dirty && slot_ours(slot))
 			ask(sup, slot);
-	}
-}
 		if (slot->watched && !slot_ours(slot) && !slot->lock_asked && !slot->node_asked)
 			unwatch(sup, slot);
+	}
+}
