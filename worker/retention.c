@@ -183,6 +183,12 @@ static int move_mark(struct retention *r, struct source *s, const struct view *v
 	return 0;
 }
 
+/* Tests have less patience. */
+static uint64_t held_seconds(void)
+{
+	return PGS_TEST_NUMBER("PGSHOVEL_HELD_SECONDS", HELD_SECONDS);
+}
+
 /* Who keeps old events from being rotated away, once it has lasted. */
 static void watch_holder(struct retention *r, const struct source *s, const struct view *v,
 			 uint64_t now)
@@ -198,7 +204,7 @@ static void watch_holder(struct retention *r, const struct source *s, const stru
 		r->held_said = false;
 		return;
 	}
-	if (r->held_said || now - r->held_since_us < HELD_SECONDS * SECOND)
+	if (r->held_said || now - r->held_since_us < held_seconds() * SECOND)
 		return;
 	r->held_said = true;
 	if (v->oldest_pid)
@@ -261,7 +267,6 @@ static int watch_ticker(struct retention *r, const struct source *s, const struc
 	return r->silent && v->may_tick ? tick_ourselves(r, s, now, reterr) : 0;
 }
 
-/* Tests have less patience. */
 static uint64_t check_seconds(void)
 {
 	return PGS_TEST_NUMBER("PGSHOVEL_CHECK_SECONDS", CHECK_SECONDS);

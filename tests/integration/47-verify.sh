@@ -161,6 +161,12 @@ verify --repair
 is "$RC" 78 'which --repair does not follow' || diag "$OUT$ERR"
 sql "$A" -c 'alter table pieces rename to parts'
 well 'named as before'
+sql "$A" -c "update $SCHEMA.node set database = (database::bigint + 1)::oid"
+found 78 'database "d0" is a copy: its node .* was made in database oid' 'a copied database'
+verify --json
+like "$OUT" '"kind": *"server"' 'as JSON its kind is "server"'
+sql "$A" -c "update $SCHEMA.node set database = (select oid from pg_database where datname = current_database())"
+well 'the original'
 sql "$A" -c "insert into $SCHEMA.set (name, version, document, rollout, last_rollout, partitions, start_snapshot, start_lsn) select 'stranger', version, document, rollout, last_rollout, partitions, start_snapshot, start_lsn from $SCHEMA.set"
 found 78 'set "stranger" is here and ZooKeeper does not know it' 'a set that ZooKeeper does not know'
 sql "$A" -c "delete from $SCHEMA.set where name = 'stranger'"
