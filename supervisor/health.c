@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/step.h"
 
 enum { MAX_REASONS = 100, CONNECTED_US = 5 * 1000 * 1000 };
 
@@ -95,6 +96,12 @@ static const char *down_because(const struct slot *slot)
 	return slot->owned ? "it gives no reason" : "nobody holds its lock";
 }
 
+/* Tests have less patience. */
+static uint64_t silent_us(void)
+{
+	return PGS_TEST_NUMBER("PGSHOVEL_SILENT_SECONDS", HEALTH_SILENT_US / 1000000) * 1000000ULL;
+}
+
 bool health_set(const struct supervisor *sup, const struct slot *slot, uint64_t now_us,
 		char ret_why[HEALTH_TEXT_MAX])
 {
@@ -110,7 +117,7 @@ bool health_set(const struct supervisor *sup, const struct slot *slot, uint64_t 
 		(void)snprintf(ret_why, HEALTH_TEXT_MAX, "not up for %.0f s (%s): %s",
 			       seconds(since(now_us, slot->well_us)), slot_state_name(slot->state),
 			       down_because(slot));
-	else if (slot->state == SLOT_UP && since(now_us, slot->heard_us) >= HEALTH_SILENT_US)
+	else if (slot->state == SLOT_UP && since(now_us, slot->heard_us) >= silent_us())
 		(void)snprintf(ret_why, HEALTH_TEXT_MAX,
 			       "its worker (pid %d) has said nothing for %.0f s", (int)slot->pid,
 			       seconds(since(now_us, slot->heard_us)));

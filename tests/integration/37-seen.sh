@@ -66,6 +66,7 @@ run pgshovel set status
 like "$OUT" 'shop +- +unowned .*no supervisor speaks of it' 'without a supervisor set status says that nobody runs it'
 run pgshovel set status absent
 like "$RC $ERR" '^78 .*"absent" does not exist' 'set status of an unknown set'
+export PGSHOVEL_SILENT_SECONDS=4 # instead of 15
 pgshoveld_start SUP --host h1 --metrics-listen 0
 ok 'the supervisor says where its metrics are' wait_for 60 port_of "$T/SUP.log"
 port_of "$T/SUP.log" || tap_done
@@ -176,7 +177,7 @@ isnt "$CODE" 200 "a path that is too long (${CODE:-closed})"
 ask '\x00\x01\x02\xff\xfe\r\n\r\n'
 isnt "$CODE" 200 "bytes of all kinds (${CODE:-closed})"
 crowd=()
-for _ in $(seq 30); do # as many as wait to be accepted at all
+for _ in $(seq 22); do # as many as wait to be accepted at all
 	exec {one}<> "/dev/tcp/127.0.0.1/$PORT" || break
 	printf 'GET /metrics HTTP/1.1\r\n' >&"$one"
 	crowd+=("$one")
@@ -216,6 +217,7 @@ shop_error() {
 ok 'status says why' wait_for 30 shop_error || diag "$OUT"
 zktool --hosts "$ZOOKEEPER" set "/$CLUSTER/sets/shop" "${NODE%.}" > /dev/null
 ok 'cured: it works again' wait_for 90 equals 1 'pgshovel_source_state{set="shop",database="main",state="working"}'
+ok 'knows where it is' wait_for 30 at_least 1 'pgshovel_source_position_lsn{set="shop",database="main"}'
 ok 'and all is green' wait_for 30 health 200
 
 # ---- SIGUSR1
