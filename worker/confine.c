@@ -5,6 +5,7 @@
 #include "worker/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -127,6 +128,14 @@ int confine_apply(struct confine *c, uint64_t memory, const char *log_prefix,
 	return c->pieces & CONFINE_CALLS ? confine_seccomp(log_prefix, reterr) : 0;
 }
 
+/* Many are replaced within a folder that may be read as a whole, such as systemd-resolved's. */
+static bool is_closed(const char *path)
+{
+	PGS_CLEANUP(pgs_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 && errno == EACCES;
+}
+
 bool confine_stale(const struct confine *c, const char **ret_path)
 {
 	struct stat st;
@@ -138,7 +147,8 @@ bool confine_stale(const struct confine *c, const char **ret_path)
 		/* Away for the moment between two names is no change yet. */
 		if (stat(rule->path, &st) < 0)
 			continue;
-		if (st.st_dev != rule->device || st.st_ino != rule->inode) {
+		if ((st.st_dev != rule->device || st.st_ino != rule->inode) &&
+		    is_closed(rule->path)) {
 			*ret_path = rule->path;
 			return true;
 		}

@@ -36,6 +36,7 @@ static const char *const usual[] = {
 	"/etc/nsswitch.conf",
 	"/etc/passwd",
 	"/etc/pki",
+	"/etc/postgresql-common/pg_service.conf",
 	"/etc/protocols",
 	"/etc/resolv.conf",
 	"/etc/sasl2",
@@ -127,8 +128,8 @@ static int take_ports(struct confine *c, const char *ports, struct pgs_err *rete
 static int take_conninfo(struct confine *c, const PQconninfoOption *given,
 			 const PQconninfoOption *fallback, struct pgs_err *reterr)
 {
-	static const char *const files[] = { "sslcert", "sslkey", "sslrootcert", "sslcrl",
-					     "sslcrldir" };
+	static const char *const files[] = { "sslcert",   "sslkey",   "sslrootcert", "sslcrl",
+					     "sslcrldir", "passfile", "servicefile" };
 	const char *host = value_of(given, fallback, "host");
 	const char *ports = value_of(given, fallback, "port");
 
@@ -139,11 +140,41 @@ static int take_conninfo(struct confine *c, const PQconninfoOption *given,
 	return take_ports(c, ports ? ports : "", reterr);
 }
 
+static void put_environment(const char *name, const char *value)
+{
+	int r = value ? setenv(name, value, 1) : unsetenv(name);
+
+	(void)r; /* no memory: then a port is missing, and connecting says so */
+}
+
+/* What a service file says libpq gives only to who names the service in the environment. There is no other thread yet. */
+static PQconninfoOption *defaults_of(const PQconninfoOption *given)
+{
+	static const char *const names[] = { "PGSERVICE", "PGSERVICEFILE" };
+	const char *const wanted[] = { value_of(given, NULL, "service"),
+				       value_of(given, NULL, "servicefile") };
+	char *kept[PGS_ARRAY_LEN(names)] = { NULL };
+
+	for (size_t i = 0; i < PGS_ARRAY_LEN(names); i++) {
+		const char *before = getenv(names[i]);
+		kept[i] = before ? strdup(before) : NULL;
+		if (wanted[i])
+			put_environment(names[i], wanted[i]);
+	}
+	PQconninfoOption *defaults = PQconndefaults();
+	for (size_t i = 0; i < PGS_ARRAY_LEN(names); i++) {
+		if (wanted[i])
+			put_environment(names[i], kept[i]);
+		free(kept[i]);
+	}
+	return defaults;
+}
+
 static int take_database(struct confine *c, const struct setdoc_database *db,
 			 struct pgs_err *reterr)
 {
 	PQconninfoOption *given = PQconninfoParse(db->conninfo, NULL);
-	PQconninfoOption *fallback = PQconndefaults();
+	PQconninfoOption *fallback = defaults_of(given);
 	/* A broken conninfo is named when it is used. */
 	int rc = given ? take_conninfo(c, given, fallback, reterr) : 0;
 
@@ -219,12 +250,24 @@ static int take_kafka(struct confine *c, const struct assignment *a, const struc
 
 /* ---- The environment ---- */
 
+/* Files of the user that libpq reads: certificates, services, and passwords where the supervisor gave none. */
+static int take_home(struct confine *c, bool passwords, struct pgs_err *reterr)
+{
+	static const char *const files[] = { ".postgresql", ".pg_service.conf", ".pgpass" };
+	const char *home = getenv("HOME");
+	char path[PATH_BYTES];
+
+	for (size_t i = 0; home && *home == '/' && i < PGS_ARRAY_LEN(files) - !passwords; i++)
+		if (snprintf(path, sizeof(path), "%s/%s", home, files[i]) < (int)sizeof(path) &&
+		    may_read(c, path, reterr))
+			return -1;
+	return 0;
+}
+
 static int take_environment(struct confine *c, struct pgs_err *reterr)
 {
 	static const char *const files[] = { "KRB5CCNAME", "KRB5_KTNAME", "KRB5_CLIENT_KTNAME",
-					     "KRB5_CONFIG" };
-	const char *home = getenv("HOME");
-	char path[PATH_BYTES];
+					     "KRB5_CONFIG", "PGSERVICEFILE" };
 
 	for (size_t i = 0; i < PGS_ARRAY_LEN(files); i++) {
 		const char *value = getenv(files[i]);
@@ -233,11 +276,6 @@ static int take_environment(struct confine *c, struct pgs_err *reterr)
 		if (value && *value == '/' && may_read_list(c, value, reterr))
 			return -1;
 	}
-	/* libpq's own certificates. */
-	if (home && *home == '/' &&
-	    snprintf(path, sizeof(path), "%s/.postgresql", home) < (int)sizeof(path) &&
-	    may_read(c, path, reterr))
-		return -1;
 	return may_read(c, "/etc/krb5.keytab", reterr);
 }
 
@@ -288,6 +326,7 @@ int confine_plan(struct confine *c, const struct assignment *a, const struct set
 	if (confine_ports_add(&c->ports, PORT_DNS, reterr) ||
 	    confine_ports_parse(a->ports, &c->ports, reterr) || take_kafka(c, a, doc, reterr) ||
 	    may_read_list(c, a->paths, reterr) || take_environment(c, reterr) ||
+	    take_home(c, !assignment_credential(a, "pgpass"), reterr) ||
 	    may_write(c, a->output_path, reterr) || may_write(c, a->commit_path, reterr))
 		return -1;
 	return take_tests(c, reterr);

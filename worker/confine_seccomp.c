@@ -132,6 +132,7 @@ static const struct condition conditions[] = {
 	{ CALL(fcntl), 1, WORD, F_SETFD },
 	{ CALL(fcntl), 1, WORD, F_GETFL },
 	{ CALL(fcntl), 1, WORD, F_SETFL }, /* F_SETOWN would send signals */
+	{ CALL(fcntl), 1, WORD, F_SETPIPE_SZ }, /* librdkafka makes its own small */
 	{ CALL(fcntl), 1, WORD, F_GETLK },
 	{ CALL(fcntl), 1, WORD, F_SETLK },
 	{ CALL(fcntl), 1, WORD, F_SETLKW },

@@ -12,6 +12,7 @@ cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/integration/supervisor-lib.sh
 . tests/integration/supervisor-lib.sh
 supervisor_begin
+PID_a=''
 
 mkdir "$T/host"
 printf 'h:1:d:u:s3cret-pg\n' > "$T/host/pgpass"
@@ -37,6 +38,60 @@ result() {
 	grep "^attack set=attacker .* $1 " "$W" | tail -n 1 | awk '{ print $5 }'
 }
 
+# ---- a cgroup for each worker, where one is delegated
+
+group='' RC=''
+mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+if [ "$(id -u)" = 0 ] && [ -n "$mount" ] && mkdir "$mount/pgshovel-test-$SUFFIX" 2> /dev/null; then
+	group=$mount/pgshovel-test-$SUFFIX
+	at_exit group_remove
+fi
+# shellcheck disable=SC2317 # at_exit
+group_remove() {
+	[ ! -e "$group/cgroup.kill" ] || echo 1 > "$group/cgroup.kill"
+	wait_for 20 grep -q 'populated 0' "$group/cgroup.events"
+	find "$group" -depth -type d -exec rmdir {} \;
+}
+group_of() { # PID
+	sed -n "s|^0::.*/pgshovel-test-$SUFFIX||p" "/proc/$1/cgroup"
+}
+# shellcheck disable=SC2317 # wait_for
+no_group() {
+	[ ! -d "$group/set-$1" ]
+}
+if [ -n "$group" ] && attack delegate "$group"; then
+	mkdir "$group/set-left"
+	put caged victim
+	show_log "$T/c.log"
+	# nothing else may be in it when it hands its controllers on
+	(
+		echo "$BASHPID" > "$group/cgroup.procs"
+		exec pgshoveld --host c --set caged --relay "$BUILD/tests/attack" --session-timeout 1s --worker-memory 64MB 2> "$T/c.log"
+	) &
+	PID=$!
+	ok 'a worker below a delegated cgroup' at_least 1 start caged kind=victim
+	is "$(group_of "$PID")" /supervisor 'the supervisor has moved into one of its own'
+	is "$(group_of "$(worker_of caged)")" /set-caged 'the worker has one, too'
+	ok 'one that an earlier supervisor left is gone' no_group left
+	if grep -qw memory "$group/cgroup.controllers"; then
+		is "$(cat "$group/set-caged/memory.max")" $((64 * 1024 * 1024)) 'its memory is limited by it'
+	else
+		skip 'its memory is limited by it' 'no memory controller in cgroup v2 here'
+		ok 'that is said once' said c 'it has no memory controller, every worker limits its own'
+	fi
+	if grep -qw pids "$group/cgroup.controllers"; then
+		is "$(cat "$group/set-caged/pids.max")" 512 'its threads are counted'
+	else
+		skip 'its threads are counted' 'no pids controller in cgroup v2 here'
+	fi
+	z remove "/$CLUSTER/sets/caged"
+	ok 'the cgroup of a dropped set goes with its worker' wait_for 60 no_group caged
+	ends "$PID" 60
+	is "${RC:-none}" 0 'the supervisor of a set that was dropped ends'
+else
+	skip 'a cgroup for each worker' 'no cgroup can be made here'
+fi
+
 # ---- what a relay cannot do, once it is confined
 
 PORT=$(server_port "$T")
@@ -48,7 +103,6 @@ put attacker attack
 ok 'the attacker has tried everything' at_least 1 end attacker
 names=$(sed -n 's/^attack set=attacker pid=[0-9]* \([a-z0-9-]*\) .*/\1/p' "$W")
 ok 'there are attacks' test "$(wc -w <<< "$names")" -gt 30
-confined=$(grep '^attack set=attacker' "$W")
 abi=$(attack landlock)
 declare -A needs=([memory-file]=1 [environment]=1 [credentials]=1 [list]=1 [write]=1 [remove]=1 [connect]=4 [bind]=4 [abstract-socket]=6)
 for name in $names; do
@@ -74,7 +128,7 @@ ok 'the attacker has tried everything again' at_least 2 end attacker
 # These prove nothing if they fail here, too.
 must=' memory-file memory-call signal signal-supervisor signal-owner credentials list write remove fork exec connect bind listen abstract-socket memfd dumpable memory-limit '
 for name in $names; do
-	if [ "$(result "$name")" = done ]; then
+	if [ "$(result "$name")" = "done" ]; then
 		pass "not confined: $name works"
 	elif [[ $must != *" $name "* ]]; then
 		skip "not confined: $name" "this machine refuses it to everybody"
@@ -124,11 +178,9 @@ ok "the supervisor's loop was late by ${lag:-?} s at worst" awk -v lag="${lag:-9
 # ---- one set that crashes 1,000 times beside 200 others
 
 N=200
-for i in $(seq $N); do
-	put "s$i" victim
-done
+z fill "$CLUSTER" s "$N" "$T/victim.pgshovel"
 others_up() {
-	[ "$(grep -c '^start set=s[0-9]' "$W")" -ge $N ]
+	[ "$(grep -c '^start set=s[0-9]' "$W")" -ge "$N" ]
 }
 ok "$N sets have their workers" wait_for 120 others_up
 before=$(sed -n 's/^start \(set=s[0-9]* pid=[0-9]*\) .*/\1/p' "$W" | sort)
@@ -138,7 +190,14 @@ crashes() {
 put crash crash
 ok 'a set crashes 1,000 times' wait_for 120 crashes
 is "$(sed -n 's/^start \(set=s[0-9]* pid=[0-9]*\) .*/\1/p' "$W" | sort)" "$before" 'no worker of another set was started again'
-ok 'all of them live' bash -c 'kill -0 "$@"' - $(sed 's/.*pid=//' <<< "$before")
+all_live() {
+	local pid
+	for pid in "${pids[@]}"; do
+		alive "$pid" || return 1
+	done
+}
+mapfile -t pids < <(sed 's/.*pid=//' <<< "$before")
+ok 'all of them live' all_live
 lines=$(grep -c 'set=crash worker exited' "$T/a.log")
 ok "the log says so some of the time ($lines lines)" test "$lines" -lt 200
 lag=$(metric pgshovel_supervisor_loop_lag_seconds)
