@@ -8,7 +8,7 @@
  *    exit79        exits 79                                 exit0      exits 0 unasked
  *    ignore        ignores STOP and SIGTERM                 flood      sends as many messages as it can
  *    silent        says HELLO and READY, then nothing       strange    sends messages that make no sense
- *    stubborn      ignores STOP, obeys SIGTERM
+ *    stubborn      ignores STOP, obeys SIGTERM              slow       takes half a second to stop
  *    real          becomes the program FAKE_WORKER_REAL, so that one supervisor has both kinds
  * Each event is one line in the file FAKE_WORKER_LOG: "EVENT set=… pid=… version=… token=… at=MICROSECONDS [more]".
  * FAKE_WORKER_BEAT_MS: time between two heartbeats (200). FAKE_WORKER_FENCE: a folder that stands for the sources: at each
@@ -34,6 +34,8 @@
 #include "common/exitcode.h"
 #include "common/setdoc.h"
 #include "worker/token.h"
+
+enum { SLOW_STOP_MS = 500 };
 
 static struct assignment *task;
 static struct setdoc *doc;
@@ -189,6 +191,8 @@ static void obey(const struct ctl_msg *msg)
 {
 	switch (msg->type) {
 	case CTL_STOP:
+		if (is("slow"))
+			(void)poll(NULL, 0, SLOW_STOP_MS);
 		say("stop", "");
 		if (!is("ignore") && !is("stubborn"))
 			_exit(PGS_EXIT_OK);

@@ -31,7 +31,8 @@ echo "sasl.password=$secret" > "$T/credentials/kafka"
 chmod 600 "$T/credentials/kafka"
 export PGSHOVEL_CREDENTIALS_DIR=$T/credentials
 secured() { # the set's way to the brokers
-	local property line="kafka = [ \"bootstrap.servers=$(cat "$OWN/kafka/address-tls")\""
+	local property line
+	line="kafka = [ \"bootstrap.servers=$(cat "$OWN/kafka/address-tls")\""
 	for property in security.protocol=SASL_SSL sasl.mechanism=PLAIN sasl.username=shovel "ssl.ca.location=$OWN/kafka/tls/ca.pem" transaction.timeout.ms=20000; do
 		line+=", \"$property\""
 	done
@@ -110,6 +111,27 @@ taken() { # NAME REGEX WHAT…: status says REGEX
 taken 'the right to write a topic' 'opic authorization failed' --topic "$P.public.acc"
 taken 'the right to the transactional id' 'ransactional.*authorization failed' --transactional-id '*'
 ok 'nothing lost, nothing doubled' same
+
+# ---- the password that it all ran with
+relay=$(relay_of "$second")
+zktool --hosts "$ZOOKEEPER" dump "/$CLUSTER" > "$T/dump"
+ok 'ZooKeeper was looked at' grep -q 'pgshovel 1 ' "$T/dump"
+nok 'the password is in no argument, variable, log or node of ZooKeeper' \
+	grep -aqF "$secret" "/proc/$relay/cmdline" "/proc/$relay/environ" "/proc/$second/cmdline" "/proc/$second/environ" "$T"/*.log "$T/dump"
+like "$(grep '^Max core file size' "/proc/$relay/limits")" ' 0 +0 ' 'nor will it be in a core file'
 pgshoveld_stop "$second"
+is $? 0 'the supervisor ends by SIGTERM'
+
+# ---- brokers behind other ports than the bootstrap server's: a relay reaches them only where it may
+sed "s/\"bootstrap.servers=\([^,\"]*\),[^\"]*/\"bootstrap.servers=\1/" "$T/shop.pgshovel" > "$T/one.pgshovel"
+nok 'one bootstrap server is named' cmp -s "$T/shop.pgshovel" "$T/one.pgshovel"
+ok 'set upgrade' pgshovel set upgrade shop "$T/one.pgshovel"
+pgshoveld_start third --host "a$SUFFIX" --session-timeout 4s
+ok 'the set parks and says what permits it' wait_for 120 status_says 'kafka names broker .*worker_ports'
+pgshoveld_stop "$third"
+is $? 0 'the supervisor ends by SIGTERM'
+PGSHOVEL_WORKER_PORTS=$(sed 's/[^,]*://g' "$OWN/kafka/address-tls") pgshoveld_start fourth --host "a$SUFFIX" --session-timeout 4s
+ok 'permitted, rows arrive' load_delivered "$DB" "$P" 120
+pgshoveld_stop "$fourth"
 is $? 0 'the supervisor ends by SIGTERM'
 tap_done
