@@ -117,7 +117,7 @@ START_TEST(needs)
 	struct pgs_err err;
 
 	(void)unsetenv("PGPORT");
-	(void)setenv("HOME", "/home/u", 1);
+	(void)setenv("HOME", "/srv/u", 1);
 	char services[] = "/tmp/pgshovel-confine.XXXXXX", text[2048];
 	int fd = mkstemp(services);
 	ck_assert_int_eq(write(fd, "[s]\nport=5999\n", 14), 14);
@@ -133,7 +133,7 @@ START_TEST(needs)
 		ck_assert_msg(has_rule(c, readable[i], false), "%s", readable[i]);
 	ck_assert(has_rule(c, "/out/put", true));
 	ck_assert(!has_rule(c, "/p", false));
-	ck_assert(has_rule(c, "/home/u/.pgpass", false)); /* no password was given */
+	ck_assert(has_rule(c, "/srv/u/.pgpass", false)); /* no password was given */
 	ck_assert(c->abstract_sockets);
 	(void)unlink(services);
 	confine_free(c);
