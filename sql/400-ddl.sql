@@ -41,7 +41,7 @@ begin
 end
 $f$;
 
--- ddl_columns(tables): before columns of these tables go or are renamed: a rollout that is prepared may be about to
+-- ddl_columns(tables): before columns of these tables go, are renamed or get another type: a rollout that is prepared may be about to
 -- capture them, which only its own transaction can see. Every set that has triggers there is asked.
 -- Privileges: owner of @SCHEMA@. Locks: see rollout_try().
 create or replace function @SCHEMA@.ddl_columns(tables oid[]) returns void
@@ -91,3 +91,14 @@ begin
 end
 $f$;
 revoke all on function @SCHEMA@.ddl_drop() from public;
+
+-- ddl_rewrite(): event trigger function at table_rewrite: a column that no set captures yet gets another type; that a
+-- rollout is about to capture it only ddl_columns() can tell.
+-- SECURITY DEFINER as above. Locks: see rollout_try().
+create or replace function @SCHEMA@.ddl_rewrite() returns event_trigger
+language plpgsql security definer set search_path = pg_catalog as $f$
+begin
+	perform @SCHEMA@.ddl_columns(array[pg_event_trigger_table_rewrite_oid()]);
+end
+$f$;
+revoke all on function @SCHEMA@.ddl_rewrite() from public;

@@ -112,7 +112,7 @@ q "begin; select $S.rollout_open('open1', 'upgrade', 'shop'); $(add shop t "arra
 out=$(app "set lock_timeout = '2s'; alter table t rename b to bbb")
 like "$out" 'rollout "open1" of set "shop" is open and table "public.t" belongs to it' 'DDL on a captured column fails at once and names the rollout'
 is "$(app "set lock_timeout = '2s'; create temp table tt (id int); alter table tt add b int; create table free (id int); alter table free add x int; alter table t add other int; drop table free")" '' 'other DDL passes, also a new column of the same table'
-for ddl in 'rename c to cc' 'drop unseen'; do
+for ddl in 'rename c to cc' 'drop unseen' "alter unseen type text using unseen || ''"; do
 	like "$(app "set lock_timeout = '2s'; alter table t $ddl")" 'rollout "open1" of set "shop" is open' "a column that the rollout may be about to capture: $ddl"
 done
 like "$(app "create table young0 (id int, x int); create trigger \" pgshovel_${CLUSTER}__shop_r\" after insert on young0 for each row execute function nothing(); alter table young0 drop x")" \
