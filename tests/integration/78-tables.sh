@@ -224,7 +224,7 @@ pfx=$(sql "$DB" -c "select queue_data_pfx from pgq.queue where queue_name = 'pgs
 for n in 0 1 2; do sql "$DB" -c "alter table ${pfx}_$n add constraint full_ check (false) not valid"; done
 is "$(sql "$DB" -c 'update s9.ren2 set a = a + 1 where id <= 7' 2>&1)" '' 'with a full queue statements of the application pass'
 for n in 0 1 2; do sql "$DB" -c "alter table ${pfx}_$n drop constraint full_"; done
-ok 'the loss is in the status' wait_for 60 says moved 'main working.*7 captures failed'
+ok 'the loss is in the status' wait_for 60 says moved 'captures failed: 7$'
 like "$(cat "$T/supervisor.log")" 'captures? failed' 'and in the log'
 
 pgshoveld_stop "$supervisor"
