@@ -9,9 +9,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "common/clock.h"
+#include "common/usage.h"
 #include "common/utf8.h"
 #include "supervisor/health.h"
 
@@ -163,20 +163,6 @@ static bool healthy(const struct page *p)
 	return health_check(p->sup, p->now_us, &text);
 }
 
-static struct rusage usage(void)
-{
-	struct rusage ret = { 0 };
-
-	(void)getrusage(RUSAGE_SELF, &ret); /* cannot fail for oneself */
-	return ret;
-}
-
-static uint64_t cpu_us(struct rusage u)
-{
-	return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +
-	       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
-}
-
 static uint64_t loop_lag_us(const struct supervisor *sup)
 {
 	return sup->loop_lag_us > sup->loop_lag_before_us ? sup->loop_lag_us
@@ -190,8 +176,8 @@ HOST_VALUE(host_zookeeper, p->sup->zk &&zk_state(p->sup->zk) == ZK_CONNECTED)
 HOST_VALUE(host_ignored, p->sup->n_ignored_sets)
 HOST_VALUE(host_starts, p->sup->n_spawns)
 HOST_VALUE(host_loop_lag, loop_lag_us(p->sup))
-HOST_VALUE(host_cpu, cpu_us(usage()))
-HOST_VALUE(host_memory, (uint64_t)usage().ru_maxrss * 1024)
+HOST_VALUE(host_cpu, pgs_usage().cpu_us)
+HOST_VALUE(host_memory, pgs_usage().memory_peak)
 
 /* ---- Sets. ---- */
 

@@ -44,13 +44,6 @@ static bool drained(const char *name, char *const *names, size_t n)
 	return false;
 }
 
-static void hosts_free(char **hosts, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		free(hosts[i]);
-	free(hosts);
-}
-
 /* 0, or -1 without memory: then the old list stays. */
 static int hosts_take(struct supervisor *sup, char *const *names, size_t n)
 {
@@ -66,11 +59,11 @@ static int hosts_take(struct supervisor *sup, char *const *names, size_t n)
 		found |= strcmp(names[i], sup->host) == 0;
 		hosts[n_hosts] = strdup(names[i]);
 		if (!hosts[n_hosts++]) {
-			hosts_free(hosts, n_hosts);
+			zk_names_free(hosts, n_hosts);
 			return -1;
 		}
 	}
-	hosts_free(sup->hosts, sup->n_hosts);
+	zk_names_free(sup->hosts, sup->n_hosts);
 	sup->hosts = hosts;
 	sup->n_hosts = n_hosts;
 	bool is_drained = !found && drained(sup->host, names, n);
@@ -220,7 +213,7 @@ bool spread_leaves(const struct supervisor *sup, const struct slot *slot)
 
 void spread_done(struct supervisor *sup)
 {
-	hosts_free(sup->hosts, sup->n_hosts);
+	zk_names_free(sup->hosts, sup->n_hosts);
 	sup->hosts = NULL;
 	sup->n_hosts = 0;
 }

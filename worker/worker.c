@@ -11,12 +11,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include "common/clock.h"
 #include "common/exitcode.h"
 #include "common/log.h"
+#include "common/usage.h"
 #include "worker/confine.h"
 #include "worker/control.h"
 #include "worker/relay.h"
@@ -187,12 +187,9 @@ static void ask_stop(struct worker *w)
 /* What the process as a whole has used. */
 static void put_usage(struct ctl_msg *m)
 {
-	struct rusage usage;
-	if (getrusage(RUSAGE_SELF, &usage) < 0)
-		return; /* cannot be for oneself */
-	m->u.beat.cpu_us = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-			   (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-	m->u.beat.memory_peak = (uint64_t)usage.ru_maxrss * 1024;
+	const struct pgs_usage usage = pgs_usage();
+	m->u.beat.cpu_us = usage.cpu_us;
+	m->u.beat.memory_peak = usage.memory_peak;
 }
 
 static void dump(struct worker *w)

@@ -3,7 +3,7 @@
 #    Usage: awk -f tests/lint/includes.awk FILE ...
 
 BEGIN {
-	n = split("base exitcode err log journal buf arena parse utf8 clock backoff step options confine credentials setdoc zpath zk zkdoc pg ctlproto assignment", order)
+	n = split("base exitcode err log journal buf arena parse utf8 clock usage backoff step options confine credentials setdoc zpath zk zkdoc pg ctlproto assignment", order)
 	for (i = 1; i <= n; i++)
 		rank[order[i]] = i
 }
