@@ -21,7 +21,8 @@
 #include "common/pg_text.h"
 
 enum {
-	PG_CANCEL_WAIT_NS = 500 * 1000 * 1000,
+	PG_CANCEL_WAIT_US = 500 * 1000,
+	PG_CANCEL_AGAIN_MS = 50,
 	PG_OPTIONS_MAX_BYTES = 8192,
 };
 
@@ -59,14 +60,10 @@ static void *cancel_main(void *arg)
 	return NULL;
 }
 
-/*
- * Ask the server to stop the running statement. PQcancel() blocks for as long as the network likes, so a
- * thread does it; we wait half a second, which is enough wherever the server still answers.
- */
-static void cancel_statement(PGconn *conn)
+/* Ask once. PQcancel() blocks for as long as the network likes, so a thread does it. False: don't ask again. */
+static bool cancel_once(PGconn *conn, const struct timespec *until)
 {
 	PGcancel *cancel = PQgetCancel(conn);
-	struct timespec until;
 	pthread_attr_t attr;
 	pthread_t thread;
 	sigset_t all;
@@ -74,7 +71,7 @@ static void cancel_statement(PGconn *conn)
 
 	if (!cancel || pthread_attr_init(&attr) != 0) {
 		PQfreeCancel(cancel);
-		return;
+		return false;
 	}
 	/* Signals belong to the threads of the program. */
 	(void)sigfillset(&all); /* cannot fail */
@@ -84,17 +81,35 @@ static void cancel_statement(PGconn *conn)
 	(void)pthread_attr_destroy(&attr); /* cannot fail */
 	if (rc != 0) {
 		PQfreeCancel(cancel);
-		return;
+		return false;
 	}
+	if (pthread_timedjoin_np(thread, NULL, until) == 0)
+		return true;
+	(void)pthread_detach(thread); /* it frees what it has when the network lets it go */
+	return false;
+}
+
+/*
+ * Ask the server to stop the running statement, for half a second at most, which is enough wherever the
+ * server still answers. A server that has not begun the statement yet forgets that it was asked: it is asked
+ * again until it answers.
+ */
+static void cancel_statement(PGconn *conn)
+{
+	struct pollfd answer = { .fd = PQsocket(conn), .events = POLLIN };
+	uint64_t end_us = pgs_now_us() + PG_CANCEL_WAIT_US;
+	struct timespec until;
+
 	(void)clock_gettime(CLOCK_REALTIME,
 			    &until); /* the clock of pthread_timedjoin_np(); cannot fail */
-	until.tv_nsec += PG_CANCEL_WAIT_NS;
+	until.tv_nsec += PG_CANCEL_WAIT_US * 1000;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_nsec -= 1000000000;
 		until.tv_sec++;
 	}
-	if (pthread_timedjoin_np(thread, NULL, &until) != 0)
-		(void)pthread_detach(thread); /* it frees what it has when the network lets it go */
+	while (cancel_once(conn, &until) && poll(&answer, 1, PG_CANCEL_AGAIN_MS) == 0 &&
+	       pgs_now_us() < end_us)
+		;
 }
 
 /* Until the connection is ready for `events`. -1: the deadline or the interrupt came first. */

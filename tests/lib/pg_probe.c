@@ -5,12 +5,17 @@
  * Leaves nothing behind in the database. Does not start or stop the server.
  */
 #include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/buf.h"
 #include "common/clock.h"
@@ -205,6 +210,58 @@ static void test_give_up(const char *conninfo, PGconn *other)
 	(void)close(stopped.interrupt_fd);
 }
 
+struct continue_arg {
+	int pid;
+	atomic_bool continued;
+};
+
+/* Let a stopped backend go on as soon as a cancel waits for it. */
+static void *continue_main(void *ptr)
+{
+	struct continue_arg *arg = ptr;
+	unsigned long long pending = 0;
+	char path[64], line[256];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", arg->pid);
+	for (int i = 0; i < 60000 && !(pending & 1ull << (SIGINT - 1)); i++) {
+		FILE *file = fopen(path, "re");
+
+		(void)poll(NULL, 0, 1);
+		while (file && fgets(line, sizeof(line), file))
+			(void)sscanf(line, "ShdPnd: %llx", &pending);
+		if (file)
+			(void)fclose(file);
+	}
+	atomic_store(&arg->continued, true);
+	(void)kill(arg->pid, SIGCONT);
+	return NULL;
+}
+
+/* The server gets the cancel while the statement is still in the socket. */
+static void test_cancel_first(const char *conninfo, PGconn *other)
+{
+	const struct pg_limit hasty = { .timeout_us = 50000, .interrupt_fd = -1 };
+	bool in_time = false;
+
+	/* A machine so busy that the backend went on only after we had stopped asking shows nothing. */
+	for (int i = 0; i < 20 && !in_time; i++) {
+		PGS_CLEANUP(pg_closep) PGconn *conn = connect_to(conninfo, "");
+		struct continue_arg arg = { .pid = PQbackendPID(conn) };
+		pthread_t thread;
+
+		if (kill(arg.pid, SIGSTOP) || pthread_create(&thread, NULL, continue_main, &arg))
+			exit(1);
+		(void)failed_as(pg_exec(conn, "select pg_sleep(30)", 0, NULL, &hasty, &err),
+				PGS_ERR_RETRY, "deadline");
+		in_time = atomic_load(&arg.continued);
+		(void)pthread_join(thread, NULL);
+		if (in_time)
+			check(backend_rests(other, arg.pid),
+			      "a cancel that comes before its statement is sent again");
+	}
+	check(in_time, "and the backend had gone on meanwhile");
+}
+
 static void test_copy(PGconn *conn)
 {
 	char *row = NULL;
@@ -290,6 +347,7 @@ int main(int argc, char **argv)
 	test_copy(conn);
 	test_lock(conn, other);
 	test_give_up(argv[1], other);
+	test_cancel_first(argv[1], other);
 	test_terminated(argv[1], other);
 	test_query(conn); /* last: it leaves a connection that must be closed */
 	printf("1..%u\n", n_done);
