@@ -5,7 +5,7 @@
  * bench_limit --brokers B --conninfo C --queue TABLE --xid X --like TOPIC --topic TOPIC --positions TOPIC --batch N
  * Reads up to 50,000 records of --like (what a relay has made of such rows) into memory, then for every row
  * from transaction X on produces one of them, key, bytes and partition as they were, to --topic, in transactions of N with
- * a record in --positions as the last. No parsing, no encoding, no order. Prints one line of JSON.
+ * a record in --positions as the last, mixed as a queue mixes them. No parsing, no encoding, no order. Prints one line of JSON.
  */
 #include <getopt.h>
 #include <libpq-fe.h>
@@ -75,6 +75,19 @@ static void take_samples(struct limit *l)
 	rd_kafka_destroy(rk);
 	if (!l->n_samples)
 		die(l->like, "it is empty");
+}
+
+/* They came partition by partition; a relay meets them mixed. The same order each time. */
+static void mix_samples(struct limit *l)
+{
+	uint64_t random = 1;
+	for (size_t i = l->n_samples; i > 1; i--) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		const size_t j = (size_t)((random >> 33) % i);
+		const struct sample s = l->samples[i - 1];
+		l->samples[i - 1] = l->samples[j];
+		l->samples[j] = s;
+	}
 }
 
 static void open_producer(struct limit *l)
@@ -186,6 +199,7 @@ int main(int argc, char **argv)
 	    !l.positions || l.batch < 1)
 		die("usage", "an option is missing");
 	take_samples(&l);
+	mix_samples(&l);
 	open_producer(&l);
 	const int64_t start = (int64_t)pgs_now_us();
 	const int64_t cpu = cpu_us(getpid());
