@@ -61,8 +61,10 @@ static void *cancel_main(void *arg)
 }
 
 /* Ask once. PQcancel() blocks for as long as the network likes, so a thread does it. False: don't ask again. */
-static bool cancel_once(PGconn *conn, const struct timespec *until)
+static bool cancel_once(PGconn *conn, uint64_t end_us)
 {
+	const struct timespec until = { .tv_sec = (time_t)(end_us / 1000000),
+					.tv_nsec = (long)(end_us % 1000000) * 1000 };
 	PGcancel *cancel = PQgetCancel(conn);
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -83,7 +85,7 @@ static bool cancel_once(PGconn *conn, const struct timespec *until)
 		PQfreeCancel(cancel);
 		return false;
 	}
-	if (pthread_timedjoin_np(thread, NULL, until) == 0)
+	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
 		return true;
 	(void)pthread_detach(thread); /* it frees what it has when the network lets it go */
 	return false;
@@ -98,16 +100,8 @@ static void cancel_statement(PGconn *conn)
 {
 	struct pollfd answer = { .fd = PQsocket(conn), .events = POLLIN };
 	uint64_t end_us = pgs_now_us() + PG_CANCEL_WAIT_US;
-	struct timespec until;
 
-	(void)clock_gettime(CLOCK_REALTIME,
-			    &until); /* the clock of pthread_timedjoin_np(); cannot fail */
-	until.tv_nsec += PG_CANCEL_WAIT_US * 1000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	while (cancel_once(conn, &until) && poll(&answer, 1, PG_CANCEL_AGAIN_MS) == 0 &&
+	while (cancel_once(conn, end_us) && poll(&answer, 1, PG_CANCEL_AGAIN_MS) == 0 &&
 	       pgs_now_us() < end_us)
 		;
 }

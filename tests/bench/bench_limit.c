@@ -80,10 +80,9 @@ static void take_samples(struct limit *l)
 /* They came partition by partition; a relay meets them mixed. The same order each time. */
 static void mix_samples(struct limit *l)
 {
-	uint64_t random = 1;
+	srand48(1);
 	for (size_t i = l->n_samples; i > 1; i--) {
-		random = random * 6364136223846793005u + 1442695040888963407u;
-		const size_t j = (size_t)((random >> 33) % i);
+		const size_t j = (size_t)lrand48() % i;
 		const struct sample s = l->samples[i - 1];
 		l->samples[i - 1] = l->samples[j];
 		l->samples[j] = s;
