@@ -166,10 +166,11 @@ static int reload(struct supervisor *sup, struct pgs_err *reterr)
 	credentials_done(&sup->credentials);
 	sup->credentials = credentials;
 	pgs_log_set_level(config_log_level(&sup->config));
-	/* A parked set may have been waiting for just this. */
-	for (size_t i = 0; i < sup->slots.n; i++)
-		if (sup->slots.list[i]->state == SLOT_PARKED)
-			sup->slots.list[i]->deadline_us = 0;
+	/* What is parked may have been waiting for just this, also where the worker has yet to end because of it. */
+	for (size_t i = 0; i < sup->slots.n; i++) {
+		struct slot *slot = sup->slots.list[i];
+		slot->retry = slot->state == SLOT_PARKED || slot_partly_parked(slot);
+	}
 	desired_forget(sup);
 	return spawn_open_relay(sup, reterr);
 }

@@ -52,7 +52,8 @@ static const char *stop_reason(const struct supervisor *sup, const struct slot *
 		return "the supervisor is stopping";
 	switch (want) {
 	case WANT_RUN:
-		return "the set has a new version";
+		return slot_stale(slot) ? "the set has a new version"
+					: "what is parked of it is tried again";
 	case WANT_PARK:
 		return "the set's document cannot be used";
 	case WANT_GONE:
@@ -100,6 +101,7 @@ static void start(struct supervisor *sup, struct slot *slot)
 	bool retry_of_parked =
 		slot->state == SLOT_PARKED && !slot_stale(slot) && slot->mzxid == slot->run_mzxid;
 
+	slot->retry = false;
 	if (slot_stale(slot) || slot->mzxid != slot->run_mzxid) {
 		pgs_backoff_reset(&slot->backoff);
 		slot->failures = 0;
@@ -132,7 +134,8 @@ static bool step(struct supervisor *sup, struct slot *slot, uint64_t now_us, uns
 		.state = slot->state,
 		.want = want_of(sup, slot),
 		.stale = slot_stale(slot),
-		.touched = slot->mzxid != slot->run_mzxid,
+		.touched = (slot->retry || slot->mzxid != slot->run_mzxid) &&
+			   (!slot_running(slot) || slot_partly_parked(slot)),
 		.may_start = *n_starting < STARTING_AT_ONCE && !locks_in_doubt(sup, slot),
 		.deadline_us = slot->deadline_us,
 	};

@@ -15,7 +15,7 @@ static enum slot_action step_running(const struct slot_view *view, bool due)
 {
 	if (due)
 		return ACT_KILL;
-	if (view->want != WANT_RUN || view->stale)
+	if (view->want != WANT_RUN || view->stale || view->touched)
 		return ACT_STOP;
 	return ACT_NONE;
 }

@@ -45,7 +45,8 @@ struct slot_view {
 	enum slot_state state;
 	enum slot_want want;
 	bool stale; /* the wanted version is not the one that runs or failed */
-	bool touched; /* the set's node was written since the worker failed */
+	/* The set's node was written, or SIGHUP came, since the worker failed or one of its sources was parked. */
+	bool touched;
 	bool may_start; /* false: too many are starting just now */
 	/* STARTING and UP: silent or stuck for too long. STOPPING: next rung. BACKOFF, PARKED: next try. */
 	uint64_t deadline_us;

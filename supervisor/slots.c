@@ -130,6 +130,16 @@ bool slot_ours(const struct slot *slot)
 	return slot->placed || slot->owned || slot_running(slot);
 }
 
+bool slot_partly_parked(const struct slot *slot)
+{
+	if (!slot_running(slot))
+		return false;
+	for (size_t i = 0; i < slot->n_sources; i++)
+		if (slot->sources[i].known && slot->sources[i].state == CTL_STATE_PARKED)
+			return true;
+	return false;
+}
+
 bool slot_stale(const struct slot *slot)
 {
 	return strcmp(slot->version, slot->run_version) != 0 ||

@@ -114,6 +114,7 @@ struct slot {
 	char run_version[SETDOC_DIGEST_HEX + 1]; /* also of the worker that failed last */
 	char run_rollout[ZKDOC_ID_HEX + 1];
 	int64_t run_mzxid;
+	bool retry; /* SIGHUP came while it was parked, wholly or in part; loop.c, until the next start */
 	int64_t run_czxid; /* of the lock, as the token of its start has it */
 	int64_t run_generation;
 	char software[32];
@@ -167,6 +168,9 @@ bool slot_running(const struct slot *slot);
 
 /* Placed here, held by us or still running: its node and its lock are looked at. Other hosts' sets cost no watch. */
 bool slot_ours(const struct slot *slot);
+
+/* Its worker says that one of its sources is parked. */
+bool slot_partly_parked(const struct slot *slot);
 
 /* The node says something else than what ran last. */
 bool slot_stale(const struct slot *slot);

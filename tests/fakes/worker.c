@@ -9,6 +9,7 @@
  *    ignore        ignores STOP and SIGTERM                 flood      sends as many messages as it can
  *    silent        says HELLO and READY, then nothing       strange    sends messages that make no sense
  *    stubborn      ignores STOP, obeys SIGTERM              slow       takes half a second to stop
+ *    partly        works, and says that its sources are parked
  *    real          becomes the program FAKE_WORKER_REAL, so that one supervisor has both kinds
  * Each event is one line in the file FAKE_WORKER_LOG: "EVENT set=… pid=… version=… token=… at=MICROSECONDS [more]".
  * FAKE_WORKER_BEAT_MS: time between two heartbeats (200). FAKE_WORKER_FENCE: a folder that stands for the sources: at each
@@ -107,22 +108,6 @@ static bool send_message(struct ctl_msg *msg)
 	       (ssize_t)sizeof(*msg);
 }
 
-static void beat(void)
-{
-	struct ctl_msg msg = { .type = CTL_BEAT };
-
-	msg.u.beat.n_sources = (uint16_t)doc->n_databases;
-	for (size_t i = 0; i < doc->n_databases; i++) {
-		msg.u.beat.source = (uint16_t)i;
-		msg.u.beat.state = CTL_STATE_WORKING;
-		msg.u.beat.phase = CTL_PHASE_IDLE;
-		msg.u.beat.events = 42;
-		(void)snprintf(msg.u.beat.database, sizeof(msg.u.beat.database), "%s",
-			       doc->databases[i].name);
-		(void)send_message(&msg); /* the next one comes soon */
-	}
-}
-
 static const char *behaviour(void)
 {
 	for (size_t i = 0; i < doc->n_kafka; i++)
@@ -137,6 +122,22 @@ static bool is(const char *word)
 	size_t n = strlen(word);
 
 	return strncmp(b, word, n) == 0 && (b[n] == '\0' || b[n] == '-');
+}
+
+static void beat(void)
+{
+	struct ctl_msg msg = { .type = CTL_BEAT };
+
+	msg.u.beat.n_sources = (uint16_t)doc->n_databases;
+	for (size_t i = 0; i < doc->n_databases; i++) {
+		msg.u.beat.source = (uint16_t)i;
+		msg.u.beat.state = is("partly") ? CTL_STATE_PARKED : CTL_STATE_WORKING;
+		msg.u.beat.phase = CTL_PHASE_IDLE;
+		msg.u.beat.events = 42;
+		(void)snprintf(msg.u.beat.database, sizeof(msg.u.beat.database), "%s",
+			       doc->databases[i].name);
+		(void)send_message(&msg); /* the next one comes soon */
+	}
 }
 
 static void die(int code, const char *text)

@@ -164,6 +164,15 @@ ok 'one that ignores SIGTERM was killed' wait_for 15 dead "$IGNORE"
 
 # ---- reload, diagnosis, stop
 
+put partly partly
+partly_parked() { # as its newest worker says
+	z get "/$CLUSTER/status/a" | grep -Eq "\"pid\":$(worker_of partly),.*\"sources\":\[\{\"database\":\"main\",\"state\":\"parked\""
+}
+ok 'a worker goes on although a source of it is parked' wait_for 10 partly_parked
+z touch "/$CLUSTER/sets/partly"
+ok 'a touch of its node starts it again, to try the source' at_least 2 start partly
+ok 'the log says why' said a 'set=partly stopping worker .*: what is parked of it is tried again'
+ok 'the source is parked again' wait_for 15 partly_parked
 kill -USR1 "$PID_a"
 ok 'SIGUSR1: a diagnosis in the log' said a 'set=late diagnosis: state up, pid '
 ok 'and a request to the workers' at_least 1 dump late
@@ -171,6 +180,7 @@ printf 'sasl.password=s3cret-one\n' > "$T/credentials/kafka.one"
 kill -HUP "$PID_a"
 ok 'SIGHUP reads the files again' said a 'read again'
 ok 'RELOADING comes with its time' grep -Eq '\|RELOADING=1\|MONOTONIC_USEC=[0-9]+\|' "$T/notified"
+ok 'and tries a source that is parked' at_least 3 start partly
 put one ok-5
 ok 'a new worker' at_least 6 start one
 like "$(grep '^start set=one' "$W" | tail -n 1)" 'credentials=2 ' 'has the new credentials'
