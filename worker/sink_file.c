@@ -13,6 +13,8 @@
 
 #include "worker/encode_part.h"
 
+#define LINE_BEGIN "{\"topic\":"
+
 enum { FLUSH_BYTES = 256 * 1024, POSITION_FILE_MAX = 16 * 1024 * 1024 };
 
 struct file_sink {
@@ -64,6 +66,47 @@ static int flush_lines(struct file_sink *f, struct pgs_err *reterr)
 	return rc;
 }
 
+/*
+ * Whoever was killed while it wrote left the beginning of a line. No position says that it was delivered: it comes
+ * again, and goes here. A file that ends with anything else is not ours to cut.
+ */
+static int cut_torn_line(struct file_sink *f, struct pgs_err *reterr)
+{
+	static const char begin[] = LINE_BEGIN;
+	struct stat st;
+	if (fstat(f->fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0)
+		return 0;
+	PGS_CLEANUP(pgs_closep) int fd = open(f->config.path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return pgs_err_set(reterr, PGS_ERR_CONFIG, "", "cannot read \"%s\": %m",
+				   f->config.path);
+	char chunk[4096];
+	off_t at = st.st_size;
+	const char *end = NULL;
+	while (at > 0 && !end) {
+		const size_t want = at < (off_t)sizeof(chunk) ? (size_t)at : sizeof(chunk);
+		if (pread(fd, chunk, want, at - (off_t)want) != (ssize_t)want)
+			return pgs_err_set(reterr, PGS_ERR_RETRY, "", "cannot read \"%s\": %m",
+					   f->config.path);
+		at -= (off_t)want;
+		end = memrchr(chunk, '\n', want);
+		if (end)
+			at += end + 1 - chunk;
+	}
+	if (at == st.st_size)
+		return 0;
+	const ssize_t n = pread(fd, chunk, sizeof(begin) - 1, at);
+	if (n <= 0 || memcmp(chunk, begin, (size_t)n) != 0)
+		return pgs_err_set(
+			reterr, PGS_ERR_CONFIG, "",
+			"\"%s\" ends within a line that is no change event: name another file",
+			f->config.path);
+	if (ftruncate(f->fd, at))
+		return pgs_err_set(reterr, PGS_ERR_RETRY, "", "could not cut \"%s\": %m",
+				   f->config.path);
+	return 0;
+}
+
 static int probe(struct sink *sink, struct pgs_err *reterr)
 {
 	struct file_sink *f = self(sink);
@@ -75,7 +118,16 @@ static int probe(struct sink *sink, struct pgs_err *reterr)
 	if (f->fd < 0)
 		return pgs_err_set(reterr, PGS_ERR_CONFIG, "", "cannot open \"%s\": %m",
 				   shown_path(f));
-	return 0;
+	if (!f->config.path)
+		return 0;
+	(void)pthread_mutex_lock(&output_lock);
+	const int rc = cut_torn_line(f, reterr);
+	(void)pthread_mutex_unlock(&output_lock);
+	if (rc) {
+		pgs_closep(&f->fd);
+		f->fd = -1;
+	}
+	return rc;
 }
 
 static int acquire(struct sink *sink, struct pgs_err *reterr)
@@ -158,7 +210,7 @@ static int write_record(struct sink *sink, const struct encode_record *record,
 {
 	struct file_sink *f = self(sink);
 	struct pgs_buf *out = &f->lines;
-	pgs_buf_lit(out, "{\"topic\":");
+	pgs_buf_lit(out, LINE_BEGIN);
 	encode_json_text(out, record->topic);
 	pgs_buf_lit(out, ",\"key\":");
 	put_bytes(out, record->key, record->key_len);

@@ -193,12 +193,19 @@ plain < "$T/lines" > "$T/lines.sorted"
 consume_prefix "$P" --dump 2> /dev/null | plain > "$T/kafka.sorted"
 ok 'the same records as Kafka' cmp "$T/lines.sorted" "$T/kafka.sorted"
 size=$(wc -l < "$T/lines")
+tail -n 1 "$T/lines" | head -c 50 >> "$T/lines" # as one leaves it that is killed while it writes
 sql "$DB" -c "update acc set bal = 7 where id <= 3"
 relay_start --file "$T/lines" --commit "$T/position"
 more() { [ "$(wc -l < "$T/lines")" -ge $((size + 3)) ]; }
 ok 'a kept position is gone on from' wait_for 20 more
 relay_stop
 is "$(wc -l < "$T/lines")" $((size + 3)) 'and nothing comes twice'
+ok 'half a line that was left is cut off' jq -e . "$T/lines"
+printf 'not ours' > "$T/other"
+relay_start --file "$T/other" --commit "$T/position"
+wait "$driver"
+is $? 78 'a file that ends with something else is refused'
+is "$(cat "$T/other")" 'not ours' 'and left as it was'
 
 # ---- a record that Kafka will not take
 relay_start

@@ -31,6 +31,8 @@ property_set() { # NAME PREFIX
 }
 
 spawn=0 driver=0 relay=0
+: > "$T/relay.log"
+show_log "$T/relay.log"
 copy_start() {
 	spawn=$((spawn + 1))
 	: > "$T/drive"
@@ -45,7 +47,7 @@ copy_kill() {
 }
 # A file's lines come before the position: a kill in between repeats the last part, with the same event ids.
 copied() { # "ROW OLD NEW TRANSACTION", each event once
-	jq -r 'select(.value != null) | .value | fromjson | [.source.sequence, (.after // .before).id, .before.v // -1, .after.v // -1, .source.txId] | @tsv' "$T/lines" 2> /dev/null |
+	jq -r 'select(.value != null) | .value | fromjson | [.source.sequence, (.after // .before).id, .before.v // -1, .after.v // -1, .source.txId] | @tsv' "$T/lines" 2> "$T/unread" |
 		awk -F '\t' '!seen[$1]++ { print $2, $3, $4, $5 }'
 }
 complete() {
@@ -75,11 +77,10 @@ for ((round = 0; round < 3; round++)); do
 	diag "$(cut -c1-500 "$T/model.out")"
 	is "$rc" 0 "seed $((seed + round)): every window holds what the model says, in its order" || break
 	copy_start
-	ok "the relay that was killed $kills times has written all of it" wait_for 120 complete
+	ok "the relay that was killed $kills times has written all of it" wait_for 120 complete || diag "$(copied | wc -l) of $(wc -l < "$T/changes") changes; $(cat "$T/unread")"
 	copy_kill
 	copied | LC_ALL=C sort -s -n -k1,1 > "$T/copied"
 	LC_ALL=C sort -s -n -k1,1 "$T/changes" > "$T/wanted"
 	ok 'every change once, those of a row in their order' cmp "$T/copied" "$T/wanted"
 done
-show_log "$T/relay.log"
 tap_done
