@@ -147,20 +147,31 @@ static int find_event(struct source *s, struct evidence *e, const struct positio
 
 /*
  * How far the source is. Not what it was when the session was opened: an owner before us has delivered until we ended
- * its session, and its position would seem to be ahead of the source.
+ * its session, and its position would seem to be ahead of the source. Who asks beside an owner at work has read a hint
+ * that may be older than the position.
  */
 static int read_progress(struct source *s, struct pgs_err *reterr)
 {
 	const struct pg_limit limit = source_limit(s);
+	const char *params[] = { s->config.assignment->set };
 	PGS_CLEANUP(pg_clearp) PGresult *res = NULL;
-	if (pg_query(s->conn,
-		     "SELECT pg_current_wal_flush_lsn(), pg_snapshot_xmax(pg_current_snapshot())",
-		     0, NULL, &limit, &res, reterr))
+	char sql[256];
+	(void)snprintf(
+		sql, sizeof(sql),
+		"SELECT pg_current_wal_flush_lsn(), pg_snapshot_xmax(pg_current_snapshot()), "
+		"coalesce(nonce, ''), coalesce(prev_nonce, '') FROM %s.hint WHERE set_name = $1",
+		s->schema);
+	if (pg_query(s->conn, sql, 1, params, &limit, &res, reterr))
 		return -1;
+	if (PQntuples(res) != 1)
+		return pgs_err_set(reterr, PGS_ERR_RETRY, "", "set \"%s\" is being dropped",
+				   s->config.assignment->set);
 	if (!position_parse_lsn(PQgetvalue(res, 0, 0), &s->lsn))
 		return pgs_err_set(reterr, PGS_ERR_BUG, "", "\"%s\" is not a WAL position",
 				   PQgetvalue(res, 0, 0));
 	s->next_txid = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
+	(void)snprintf(s->hint.nonce, sizeof(s->hint.nonce), "%s", PQgetvalue(res, 0, 2));
+	(void)snprintf(s->hint.prev_nonce, sizeof(s->hint.prev_nonce), "%s", PQgetvalue(res, 0, 3));
 	return 0;
 }
 

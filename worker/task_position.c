@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/step.h"
 #include "worker/kafka_internal.h"
 #include "worker/position.h"
 #include "worker/snapshot.h"
@@ -334,8 +335,10 @@ static int one_database(const struct source_config *config, struct sink *sink,
 	struct side side = { .key = PGS_BUF_INIT(256),
 			     .raw = PGS_BUF_INIT(2 * POSITION_MAX_BYTES),
 			     .why = PGS_BUF_INIT(4096) };
-	if (source_new(config, &side.source, reterr) || source_open(side.source, reterr) ||
-	    open_kafka(&side, sink, config->owned, reterr) || read_kafka(&side, sink, reterr) ||
+	if (source_new(config, &side.source, reterr) || source_open(side.source, reterr))
+		return -1;
+	PGS_STEP("asked_source");
+	if (open_kafka(&side, sink, config->owned, reterr) || read_kafka(&side, sink, reterr) ||
 	    judge(&side, reterr))
 		return -1;
 	if (look_at_queue(&side,
