@@ -118,7 +118,7 @@ pid=$!
 has_lines() {
 	[ "$(wc -l < "$T/stdout")" -ge 64 ]
 }
-ok "--stdout writes the records" wait_for 20 has_lines || diag "$(tail -n 5 "$T/stdout.err")"
+ok "--stdout writes the records" wait_for 60 has_lines || diag "$(tail -n 5 "$T/stdout.err")"
 pgshoveld_stop $pid
 is "$(sql "$DB" <<-SQL
 	create temporary table lines (line json);
@@ -131,11 +131,11 @@ SQL
 pgshovel-kafka-relay example > "$T/relay.log" 2>&1 &
 pid=$!
 show_log "$T/relay.log"
-arrives 40 public.accounts id id,owner,balance "what was written before the first relay arrives, in order"
-arrives 10 public.audit id "all columns of a table, in order"
+arrives 90 public.accounts id id,owner,balance "what was written before the first relay arrives, in order"
+arrives 60 public.audit id "all columns of a table, in order"
 sql "$DB" -c "insert into accounts select g, 'more', 1 from generate_series(2001, 2100) g" -c 'truncate audit' -c "insert into audit (what) values ('after the truncate')"
-arrives 20 public.accounts id id,owner,balance "what is written while it runs arrives"
-arrives 10 public.audit id "a truncate arrives"
+arrives 60 public.accounts id id,owner,balance "what is written while it runs arrives"
+arrives 60 public.audit id "a truncate arrives"
 # the rule of one owner: a second relay for the same set waits
 pgshoveld_stop $pid # not in a subshell: the status is asked by the shell that started it
 is $? 0 "SIGTERM ends a relay by hand"
@@ -161,11 +161,11 @@ isnt "$new" "$version" "set upgrade: another version"
 wait $loader
 is $? 0 "no write failed during the upgrade"
 sql "$DB" -c "insert into later values (-1, 'after', false)"
-arrives 40 public.accounts id id,balance "after the upgrade the copy is equal"
+arrives 90 public.accounts id id,balance "after the upgrade the copy is equal"
 late_row() {
 	consume_prefix "$PREFIX" --rebuild "$PREFIX.public.later" 2> "$T/null" | grep -q after
 }
-ok "the table that came flows" wait_for 20 late_row
+ok "the table that came flows" wait_for 60 late_row
 ok "set update is the same command" pgshovel set update "example@$new" "$T/new.pgshovel"
 
 # ---- drop
@@ -179,7 +179,7 @@ is "$(zktool --hosts "$ZOOKEEPER" list "/$CLUSTER/sets")" "" "drop: no set in Zo
 no_worker() {
 	[ -z "$(server_kids "$SUPERVISOR")" ]
 }
-ok "drop: the relay ends" wait_for 20 no_worker
+ok "drop: the relay ends" wait_for 60 no_worker
 like "$(consume_prefix "$CLUSTER.example" --dump 2>&1 | tail -n 1)" '"value":null' "drop: the position is forgotten"
 like "$(kafkatool --brokers "$KAFKA" list "$PREFIX.")" 'public.accounts' "drop: the data topics stay"
 ok "writes go on" sql "$DB" -c "insert into accounts values (9999, 'x', 1)"

@@ -179,7 +179,7 @@ ok 'and a request to the workers' at_least 1 dump late
 printf 'sasl.password=s3cret-one\n' > "$T/credentials/kafka.one"
 kill -HUP "$PID_a"
 ok 'SIGHUP reads the files again' said a 'read again'
-ok 'RELOADING comes with its time' grep -Eq '\|RELOADING=1\|MONOTONIC_USEC=[0-9]+\|' "$T/notified"
+ok 'RELOADING comes with its time' wait_for 10 grep -Eq '\|RELOADING=1\|MONOTONIC_USEC=[0-9]+\|' "$T/notified"
 ok 'and tries a source that is parked' at_least 3 start partly
 put one ok-5
 ok 'a new worker' at_least 6 start one
@@ -197,7 +197,7 @@ ends "$PID_a" 15; ok 'SIGTERM ends it' dead "$PID_a"
 is "$RC" 0 'with 0'
 ok 'its workers are gone' dead "$ONE"
 is "$(z list "/$CLUSTER/locks" | wc -l)$(z list "/$CLUSTER/hosts" | wc -l)" 00 'locks and host node go at once'
-ok 'systemd was told' grep -q '|STOPPING=1|' "$T/notified"
+ok 'systemd was told' wait_for 10 grep -q '|STOPPING=1|' "$T/notified"
 is "$(grep -c '|READY=1|' "$T/notified")" 3 'READY was said once at the start and once after each reload'
 is "$(grep -En -m1 'READY=1|RELOADING' "$T/notified" | grep -c RELOADING)" 0 'and not by the reload first'
 

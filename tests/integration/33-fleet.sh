@@ -223,7 +223,10 @@ settled 'cut from ZooKeeper alone: the others have its sets' a c
 again 'cut from ZooKeeper' "$since" "$old"
 # shellcheck disable=SC2086
 ok 'rows arrive' flows 60 $REALS
-isnt "$(relayed_by "$kept")" b 'by the new owner'
+by_another() { # the old owner's relay delivers until the new one's ends it
+	flows 30 "$kept" && [ "$(relayed_by "$kept")" != b ]
+}
+ok 'by the new owner' wait_for 90 by_another
 gates open zk1 zk2 zk3
 settled 'it comes back' a b c
 
@@ -254,8 +257,8 @@ settled 'the sets stay where they are' a b c
 workers=$(fleet_workers | sort)
 server_kill zk "$OWN" $((5 - leader))
 crashed=$(awk '{ print $2 }' <<< "$(grep '^f0 ' <<< "$workers")")
+echo "exit set=f0 pid=$crashed" >> "$W" # before its successor can write
 kill -KILL "$crashed"
-echo "exit set=f0 pid=$crashed" >> "$W"
 another() {
 	[ "$(relay_of f0)" != "$crashed" ]
 }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=400
+# test: limit=600
 # tests/integration/34-isolation.sh: a worker that was taken over, and workers that misbehave: only they themselves are hurt.
 # The workers are tests/fakes/attack.c, which confines itself as a relay does and is built as a released one. Each attack is tried
 # without the confinement, too: there it works, or this machine refuses it to everybody and it proves nothing.
@@ -71,6 +71,10 @@ if [ -n "$group" ] && attack delegate "$group"; then
 	PID=$!
 	ok 'a worker below a delegated cgroup' at_least 1 start caged kind=victim
 	is "$(group_of "$PID")" /supervisor 'the supervisor has moved into one of its own'
+	caged() { # it is put there right after it has begun
+		[ "$(group_of "$(worker_of caged)")" = /set-caged ]
+	}
+	wait_for 10 caged
 	is "$(group_of "$(worker_of caged)")" /set-caged 'the worker has one, too'
 	ok 'one that an earlier supervisor left is gone' no_group left
 	if grep -qw memory "$group/cgroup.controllers"; then
@@ -141,6 +145,10 @@ kill -HUP "$PID_a"
 ok 'a piece that does not exist is refused' said a 'could not reload: .*"files,network,wrong" is no confinement.*keeping what was'
 printf 'confine = "all";\n' > "$T/conf"
 kill -HUP "$PID_a"
+read_twice() {
+	[ "$(grep -c 'configuration and credentials were read again' "$T/a.log")" = 2 ]
+}
+wait_for 15 read_twice || diag 'the workers below may not be confined'
 z remove "/$CLUSTER/sets/attacker"
 
 # ---- workers that misbehave toward the supervisor
@@ -188,7 +196,7 @@ crashes() {
 	[ "$(grep -c '^start set=crash ' "$W")" -ge 1000 ]
 }
 put crash crash
-ok 'a set crashes 1,000 times' wait_for 120 crashes
+ok 'a set crashes 1,000 times' wait_for 240 crashes
 is "$(sed -n 's/^start \(set=s[0-9]* pid=[0-9]*\) .*/\1/p' "$W" | sort)" "$before" 'no worker of another set was started again'
 all_live() {
 	local pid

@@ -144,6 +144,10 @@ another_relay() {
 	[ "$(relay_pid)" != "$relay" ] && relay_pid
 }
 ok 'a new relay runs' wait_for 60 another_relay
+connection_said() { # the journal is written by another process
+	[ -n "$(session_of "$(service_is MainPID)")" ]
+}
+wait_for 60 connection_said
 is "$(session_of "$(service_is MainPID)") $(lock)" "$session $locked" 'session and lock are the same'
 write 131 140
 ok 'every row arrives, once' complete 140

@@ -16,7 +16,7 @@ line_begin pg zk
 pgshovel --cluster "$CLUSTER" cluster initialize > "$T/null"
 stop_at locked pgshovel set drop nothing --skip-kafka && kill -KILL "$ADMIN" || skip_all 'built without test hooks'
 zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
-export PGSHOVEL_SESSION_TIMEOUT=1s # a dead admin's lock goes with its session
+export PGSHOVEL_SESSION_TIMEOUT=30s # who is stopped for a moment keeps its lock; whose session is to end has it ended
 line_database A
 line_database B
 admin_tables "$A"
@@ -29,6 +29,10 @@ quiet() {
 
 lock_gone() {
 	! zktool --hosts "$ZOOKEEPER" get "/$CLUSTER/admin" > /dev/null 2>&1
+}
+
+expired() { # the session of an admin that is stopped or dead, and its lock with it
+	zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
 }
 
 # ---- signals
@@ -58,7 +62,7 @@ TABLES='{ name = "public.accounts"; }' document example "$A" "$B" > "$T/1"
 BEFORE=$(state "$A" "$B")
 overtaken() { # LABEL
 	stop_at "$1" pgshovel --skip-kafka set upgrade "$T/1" || return 1
-	wait_for 20 lock_gone
+	expired
 	recovered
 	kill -CONT "$ADMIN"
 	wait "$ADMIN"
@@ -100,7 +104,7 @@ is "$?" 0 'an earlier session that is gone before it is ended: that is as good' 
 stop_at prepared:2 pgshovel --skip-kafka set upgrade "$T/1"
 kill -KILL "$ADMIN"
 wait "$ADMIN" 2>/dev/null
-wait_for 20 lock_gone
+expired
 NAME_B=$(sql "$B" -c 'select current_database()')
 sql "$POSTGRES" -c "alter database $NAME_B allow_connections false"
 run pgshovel --skip-kafka txn recover
@@ -132,7 +136,7 @@ zktool --hosts "$ZOOKEEPER" get "/$CLUSTER/sets/example" > "$T/node.new"
 stop_at committed:1 pgshovel --skip-kafka set upgrade "$T/0"
 kill -KILL "$ADMIN"
 wait "$ADMIN" 2>/dev/null
-wait_for 20 lock_gone
+expired
 ID=$(zktool --hosts "$ZOOKEEPER" list "/$CLUSTER/rollouts")
 zktool --hosts "$ZOOKEEPER" remove "/$CLUSTER/decisions/$ID"
 zktool --hosts "$ZOOKEEPER" set "/$CLUSTER/sets/example" "$(cat "$T/node.new")
@@ -161,6 +165,7 @@ is "$(pgshovel cluster verify 2>&1)$(pgshovel txn list)" '' 'nothing is left of 
 stop_at prepared:2 pgshovel --skip-kafka set upgrade "$T/0"
 kill -KILL "$ADMIN"
 wait "$ADMIN" 2>/dev/null
+expired
 ID=$(zktool --hosts "$ZOOKEEPER" list "/$CLUSTER/rollouts")
 sql "$B" -c "rollback prepared 'pgshovel:$CLUSTER:$ID:1'"
 run pgshovel txn list
@@ -177,8 +182,7 @@ like "$OUT" 'fedcba9876543210fedcba9876543210  *unknown  *d1 \(prepared\)  *[0-9
 
 # ---- a supervisor ends what nobody does
 
-export PGSHOVEL_RECOVER_AFTER=1s PGSHOVEL_SESSION_TIMEOUT=30s
-zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
+export PGSHOVEL_RECOVER_AFTER=1s
 mkfifo "$T/hold"
 zktool --hosts "$ZOOKEEPER" hold "/$CLUSTER/admin" 'host 1 an admin at work' < "$T/hold" > "$T/null" &
 HOLDER=$!
@@ -196,7 +200,7 @@ looked_on() { # at least three times each
 ok 'supervisors see a rollout that is open and an admin at work' wait_for 90 looked_on
 is "$(cat "$T"/SUP_*.log | grep -c 'running "pgshovel txn recover"')" 0 'and let it work'
 { kill -KILL "$HOLDER"; wait "$HOLDER"; } 2>/dev/null
-zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
+expired
 exec {HOLD}>&-
 nothing_open() {
 	[ -z "$(zktool --hosts "$ZOOKEEPER" list "/$CLUSTER/rollouts")" ]
@@ -213,7 +217,7 @@ stop_at prepared:1 pgshovel --skip-kafka set upgrade "$T/0"
 kill -KILL "$ADMIN"
 wait "$ADMIN" 2>/dev/null
 sql "$POSTGRES" -c "alter database $NAME_B allow_connections false" -c "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '$NAME_B'" > "$T/null"
-zktool --hosts "$ZOOKEEPER" expire "/$CLUSTER/admin"
+expired
 backs_off() {
 	grep -q 'could not recover the rollouts that were left open: "pgshovel txn recover" ended with exit status 7[58]; trying again in [0-9]* s' "$T"/SUP_*.log
 }

@@ -116,6 +116,7 @@ another() { # OLD: the relay of shop is another one
 	pid=$(relay_of shop) && [ "$pid" != "$1" ]
 }
 ok 'the relay delivers what was queued' load_delivered "$DB" "$P" 120
+wait_for 60 relay_of calm > "$T/null" # started by itself, perhaps later than the one that delivered
 calm=$(relay_of calm)
 like "$calm" '^[0-9]+$' 'the other set has a relay'
 load_start "$DB" "$((upgrades + upgrades / 4))"

@@ -5,7 +5,8 @@
 #   supervisor_begin                 ZooKeeper, an empty cluster, the logs: $W what workers did, $T/NAME.log what supervisor NAME said
 #   z COMMAND…                       zktool at our ZooKeeper
 #   put SET BEHAVIOUR [ROLLOUT]      create or change a set whose worker behaves so (see tests/fakes/worker.c)
-#   sup NAME [OPTION…]               start a supervisor in the background; PID_NAME becomes its pid. STOP_GRACE: for its workers (1s)
+#   sup NAME [OPTION…]               start a supervisor in the background; PID_NAME becomes its pid. STOP_GRACE: for its workers (1s);
+#                                    SESSION_TIMEOUT: its own (1s)
 #   did EVENT SET [TEXT]             how often the workers of a set wrote EVENT (with TEXT)
 #   at_least N EVENT SET [TEXT]      waits up to 15 s for that
 #   said NAME REGEX                  waits up to 15 s for a line in the supervisor's log
@@ -39,7 +40,7 @@ sup() { # NAME [OPTION…]
 	local name=$1
 	shift
 	show_log "$T/$name.log"
-	pgshoveld --host "$name" --relay "$BUILD/tests/worker" --session-timeout 1s --stop-grace "${STOP_GRACE:-1s}" --log-level debug "$@" \
+	pgshoveld --host "$name" --relay "$BUILD/tests/worker" --session-timeout "${SESSION_TIMEOUT:-1s}" --stop-grace "${STOP_GRACE:-1s}" --log-level debug "$@" \
 		> "$T/$name.out" 2>> "$T/$name.log" &
 	printf -v "PID_$name" %s $!
 }
