@@ -104,3 +104,14 @@ int kafka_check_anew(struct kafka_sink *k, struct pgs_err *reterr)
 				 k->anew_text)
 		       : 0;
 }
+
+int kafka_check_deliveries(struct kafka_sink *k, struct pgs_err *reterr)
+{
+	if (!k->delivery_error)
+		return 0;
+	char text[320];
+	(void)snprintf(text, sizeof(text), "%s (%s; %llu in all)",
+		       rd_kafka_err2str(k->delivery_error), k->delivery_text,
+		       (unsigned long long)k->delivery_failures);
+	return kafka_fail(k, k->delivery_error, "kafka refused a record", text, reterr);
+}

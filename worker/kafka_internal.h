@@ -42,6 +42,14 @@ struct kafka_sink {
 		last_name; /* of the last record, by address: records of one table follow each other */
 	rd_kafka_topic_t *last_rkt;
 	bool open; /* between begin() and the end of commit() */
+	enum {
+		KAFKA_COMMIT_NONE,
+		KAFKA_COMMIT_RUNS,
+		KAFKA_COMMIT_ENDED
+	} committing; /* in a thread */
+	pthread_t committer;
+	int commit_rc; /* how it ended, with commit_err */
+	struct pgs_err commit_err;
 	unsigned since_poll;
 	uint64_t committed_at_us;
 	uint64_t transaction_timeout_us;
@@ -78,9 +86,19 @@ int kafka_fail_error(struct kafka_sink *k, rd_kafka_error_t *error, const char *
 int kafka_check_auth(struct kafka_sink *k, struct pgs_err *reterr) PGS_MUST_CHECK;
 /* A topic that was deleted and made again while we wrote to it, when there is one; 0: none. */
 int kafka_check_anew(struct kafka_sink *k, struct pgs_err *reterr) PGS_MUST_CHECK;
+/* The first failed delivery as an error; 0: none failed. */
+int kafka_check_deliveries(struct kafka_sink *k, struct pgs_err *reterr) PGS_MUST_CHECK;
 bool kafka_code_is_permanent(rd_kafka_resp_err_t code);
 /* The fault is in a record, not in the topic or in our rights: without it the others are taken. */
 bool kafka_code_is_of_record(rd_kafka_resp_err_t code);
+
+/* kafka_commit.c: every record is with the brokers; a transaction's commit does it by itself. */
+int kafka_flush(struct kafka_sink *k, struct pgs_err *reterr) PGS_MUST_CHECK;
+/* See sink.h: commit_begin(), and commit() as far as the brokers are concerned. */
+void kafka_commit_begin(struct kafka_sink *k);
+int kafka_commit_end(struct kafka_sink *k, struct pgs_err *reterr) PGS_MUST_CHECK;
+/* Until no thread commits; how it ended is still kafka_commit_end()'s to say. */
+void kafka_commit_wait(struct kafka_sink *k);
 
 /* kafka_topics.c */
 int kafka_topic(struct kafka_sink *k, const char *name, rd_kafka_topic_t **ret,

@@ -41,40 +41,62 @@ static void rest(struct relay *r)
 	(void)wait_for(r->config.stop_fd, -1, false, poll_us);
 }
 
+/* The next part of a window is read while the one before is committed, when that is still going on. */
+static int read_on(struct relay *r, const struct window **ret, struct pgs_err *reterr)
+{
+	struct pgs_err err = { .cls = PGS_ERR_NONE };
+	status_phase(r->status, CTL_PHASE_WINDOW);
+	const int rc = window_next(r->reader, &r->read, ret, &err);
+	/* How the part before it ended comes first: a refusal must not be forgotten. */
+	if (relay_settle(r, reterr))
+		return -1;
+	if (rc)
+		*reterr = err;
+	return rc;
+}
+
+/* Once around. */
+static int run_part(struct relay *r, struct pgs_err *reterr)
+{
+	const struct window *w = NULL;
+	if (read_on(r, &w, reterr))
+		return -1;
+	if (w->n) {
+		RELAY_STEP(window_read);
+		if (relay_send(r, w, reterr))
+			return -1;
+	}
+	const struct position_state *after = &w->after;
+	if (position_state_set(&r->read, after->snapshot, after->upto, after->cut_tx, after->ev_id,
+			       reterr))
+		return -1;
+	if (w->n ? !w->more && relay_settle(r, reterr) : relay_follow(r, w->lsn, reterr))
+		return -1;
+	if (r->config.owned && retention_run(&r->retention, r->source, r->status, r->state.snapshot,
+					     !w->more && !w->n, reterr))
+		return -1;
+	if (!w->n && !w->more)
+		rest(r);
+	else if (!w->more)
+		r->sink->ops->ready(r->sink);
+	return 0;
+}
+
 /* START and LOOP. 0: asked to stop, and nothing is open. */
 static int run_line(struct relay *r, struct pgs_err *reterr)
 {
 	r->started_us = 0;
 	if (relay_start(r, reterr))
 		return -1;
+	const struct position_state *at = &r->state;
+	if (position_state_set(&r->read, at->snapshot, at->upto, at->cut_tx, at->ev_id, reterr))
+		return -1;
 	r->started_us = pgs_now_us();
 	status_state(r->status, CTL_STATE_WORKING, "");
-	while (!wait_event_is_set(r->config.stop_fd)) {
-		const struct window *w = NULL;
-		status_phase(r->status, CTL_PHASE_WINDOW);
-		if (window_next(r->reader, &r->state, &w, reterr))
+	while (!wait_event_is_set(r->config.stop_fd))
+		if (run_part(r, reterr))
 			return -1;
-		if (w->n) {
-			RELAY_STEP(window_read);
-			if (relay_send(r, w, reterr))
-				return -1;
-			r->sent_at_us = pgs_now_us();
-			retention_delivered(&r->retention, w->newest_ev_id, w->newest_time_us,
-					    w->lsn);
-		}
-		if (position_state_set(&r->state, w->after.snapshot, w->after.upto, w->after.cut_tx,
-				       w->after.ev_id, reterr))
-			return -1;
-		status_position(r->status, r->state.snapshot, w->lsn, r->retention.tick);
-		if (r->config.owned && retention_run(&r->retention, r->source, r->status,
-						     r->state.snapshot, !w->more && !w->n, reterr))
-			return -1;
-		if (!w->n && !w->more)
-			rest(r);
-		else if (!w->more)
-			r->sink->ops->ready(r->sink);
-	}
-	return 0;
+	return relay_settle(r, reterr);
 }
 
 /* Nothing is resumed: what is not committed is read again. */
@@ -87,7 +109,9 @@ static void let_go(struct relay *r)
 	source_free(r->source);
 	r->source = NULL;
 	r->last_relation = NULL;
+	r->sent.events = 0;
 	position_state_done(&r->state);
+	position_state_done(&r->read);
 }
 
 /* ERROR: say it, let go, wait. */

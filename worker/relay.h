@@ -32,6 +32,16 @@ struct relay_held {
 	struct pgs_buf text;
 };
 
+/* What is written to the sink, but not known to be committed; events 0: nothing is. */
+struct relay_sent {
+	uint64_t events;
+	int64_t newest_ev_id;
+	int64_t newest_time_us;
+	int64_t asked_at_us;
+	int64_t read_at_us;
+	uint64_t lsn;
+};
+
 struct relay {
 	struct source_config config;
 	struct status *status;
@@ -40,6 +50,9 @@ struct relay {
 	struct encoder *encoder; /* from START to ERROR, as are the next ones */
 	struct reader *reader;
 	struct position_state state; /* S: everything up to it is delivered */
+	struct position_state
+		read; /* everything up to it is read: S, and what is being committed */
+	struct relay_sent sent;
 	struct retention retention;
 	struct position_transaction transaction; /* whose events are being sent */
 	char *prefix; /* of topics */
@@ -68,8 +81,15 @@ void relay_run(struct relay *r);
 /* relay_start.c: everything of START; after it state, reader, encoder and retention are ready. */
 int relay_start(struct relay *r, struct pgs_err *reterr) PGS_MUST_CHECK;
 
-/* relay_send.c: one window in one transaction: begin, produce, flushed, position, commit. */
+/*
+ * relay_send.c: one part of a window in one transaction: flushed, begin, produce, position. Its commit is begun
+ * where more is known to wait, which can be read meanwhile.
+ */
 int relay_send(struct relay *r, const struct window *w, struct pgs_err *reterr) PGS_MUST_CHECK;
+/* What relay_send() sent is committed and S moves to what was read then; nothing sent: nothing to do. */
+int relay_settle(struct relay *r, struct pgs_err *reterr) PGS_MUST_CHECK;
+/* S is what was read. */
+int relay_follow(struct relay *r, uint64_t lsn, struct pgs_err *reterr) PGS_MUST_CHECK;
 /* The relation that an event names, with an encoder and a topic. */
 int relay_relation(struct relay *r, const struct event *ev, struct relation **ret,
 		   struct pgs_err *reterr) PGS_MUST_CHECK;

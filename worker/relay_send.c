@@ -395,10 +395,6 @@ static int send_window(struct relay *r, const struct window *w, struct pgs_err *
 	if (write_position(r, w, reterr))
 		return -1;
 	RELAY_STEP(position_produced);
-	status_phase(r->status, CTL_PHASE_COMMIT);
-	if (r->sink->ops->commit(r->sink, reterr))
-		return -1;
-	RELAY_STEP(committed);
 	return 0;
 }
 
@@ -407,12 +403,45 @@ int relay_send(struct relay *r, const struct window *w, struct pgs_err *reterr)
 	drop_held(&r->held);
 	if (send_window(r, w, reterr))
 		return r->sink->refusal.n ? refused(r, reterr) : -1;
-	refusal_committed(&r->refusal);
-	const struct status_window sent = { .events = w->n,
-					    .ev_time_us = w->newest_time_us,
-					    .asked_us = w->asked_at_us,
-					    .read_us = w->read_at_us,
-					    .acknowledged_us = pgs_wall_us() };
-	status_sent(r->status, &sent);
+	r->sent = (struct relay_sent){ .events = w->n,
+				       .newest_ev_id = w->newest_ev_id,
+				       .newest_time_us = w->newest_time_us,
+				       .asked_at_us = w->asked_at_us,
+				       .read_at_us = w->read_at_us,
+				       .lsn = w->lsn };
+	if (w->more)
+		r->sink->ops->commit_begin(r->sink);
+	RELAY_STEP(commit_begun);
 	return 0;
+}
+
+int relay_follow(struct relay *r, uint64_t lsn, struct pgs_err *reterr)
+{
+	const struct position_state *to = &r->read;
+	if (position_state_set(&r->state, to->snapshot, to->upto, to->cut_tx, to->ev_id, reterr))
+		return -1;
+	status_position(r->status, r->state.snapshot, lsn, r->retention.tick);
+	return 0;
+}
+
+int relay_settle(struct relay *r, struct pgs_err *reterr)
+{
+	const struct relay_sent sent = r->sent;
+	if (!sent.events)
+		return 0;
+	status_phase(r->status, CTL_PHASE_COMMIT);
+	if (r->sink->ops->commit(r->sink, reterr))
+		return r->sink->refusal.n ? refused(r, reterr) : -1;
+	RELAY_STEP(committed);
+	r->sent.events = 0;
+	r->sent_at_us = pgs_now_us();
+	refusal_committed(&r->refusal);
+	const struct status_window told = { .events = sent.events,
+					    .ev_time_us = sent.newest_time_us,
+					    .asked_us = sent.asked_at_us,
+					    .read_us = sent.read_at_us,
+					    .acknowledged_us = pgs_wall_us() };
+	status_sent(r->status, &told);
+	retention_delivered(&r->retention, sent.newest_ev_id, sent.newest_time_us, sent.lsn);
+	return relay_follow(r, sent.lsn, reterr);
 }

@@ -49,6 +49,11 @@ struct sink_ops {
 	int (*position)(struct sink *sink, const char *key, size_t key_len, const char *value,
 			size_t value_len, struct pgs_err *reterr);
 	/*
+	 * Begin to commit, while the caller does something that has nothing to do with the sink; ensure_topics() is
+	 * allowed and waits. commit() or drop() follows.
+	 */
+	void (*commit_begin)(struct sink *sink);
+	/*
 	 * Everything written since begin() is visible to readers when 0 is returned. -1: unknown or refused;
 	 * the only calls allowed then are drop() and, after it, probe() from the start.
 	 */

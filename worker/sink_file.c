@@ -268,6 +268,11 @@ static int keep_position(struct file_sink *f, struct pgs_err *reterr)
 	return 0;
 }
 
+static void commit_begin(struct sink *sink)
+{
+	(void)sink; /* a file is quick */
+}
+
 static int commit(struct sink *sink, struct pgs_err *reterr)
 {
 	struct file_sink *f = self(sink);
@@ -306,6 +311,7 @@ static const struct sink_ops file_ops = {
 	.write = write_record,
 	.settle = settle,
 	.position = position,
+	.commit_begin = commit_begin,
 	.commit = commit,
 	.drop = drop,
 	.free = free_sink,

@@ -1,6 +1,6 @@
 /*
  * worker/sink_kafka.c
- *    The producer: take over, transactions, errors that end a handle. See worker/sink_kafka.h.
+ *    The producer: take over, begin, produce. See worker/sink_kafka.h; the commit is in worker/kafka_commit.c.
  *
  * Never aborts: an abort can overtake the registration of partitions and then ends fatally. A handle with a
  * doubt is destroyed, and the next init_transactions resolves what it left.
@@ -16,12 +16,10 @@
 
 enum {
 	SLICE_MS = 5000, /* of init_transactions: authentication errors are looked at between two */
-	COMMIT_SLICE_MS = 2000, /* a refused message shows only in the second call */
+	WHY_MS = 2000, /* for the report that says why a record was not taken */
 	PROBE_SLICE_MS = 1000,
 	PROBE_TIMEOUT_US = 10 * 1000 * 1000,
 	INIT_TIMEOUT_US = 90 * 1000 * 1000,
-	COMMIT_MARGIN_US = 15 * 1000 * 1000,
-	STOP_GRACE_US = 8 * 1000 * 1000, /* for an open commit, once stop is asked */
 	FULL_FLUSH_MS = 10,
 	SETTLE_MS = 300,
 	POLL_EVERY = 512, /* records between looks at callbacks */
@@ -38,6 +36,8 @@ static void let_go(struct sink *sink)
 	struct kafka_sink *k = self(sink);
 	if (!k->rk)
 		return;
+	kafka_commit_wait(k);
+	k->committing = KAFKA_COMMIT_NONE;
 	/*
 	 * librdkafka 2.0.2 asserts when a handle goes while its partitions are being registered with the
 	 * coordinator (txn_req_cnt > 0): let the answer come. What goes out is never committed.
@@ -159,6 +159,7 @@ static int read_position(struct sink *sink, const char *key, size_t key_len,
 static int ensure_topics(struct sink *sink, const char *const *topics, size_t n, bool may_create,
 			 struct pgs_err *reterr)
 {
+	kafka_commit_wait(self(sink)); /* callbacks run in one thread at a time */
 	return kafka_topics_ensure(self(sink), topics, n, may_create, reterr);
 }
 
@@ -181,18 +182,6 @@ static int begin(struct sink *sink, struct pgs_err *reterr)
 	k->open = true;
 	k->since_poll = 0;
 	return 0;
-}
-
-/* The first failed delivery as an error; 0: none failed. */
-static int check_deliveries(struct kafka_sink *k, struct pgs_err *reterr)
-{
-	if (!k->delivery_error)
-		return 0;
-	char text[320];
-	(void)snprintf(text, sizeof(text), "%s (%s; %llu in all)",
-		       rd_kafka_err2str(k->delivery_error), k->delivery_text,
-		       (unsigned long long)k->delivery_failures);
-	return kafka_fail(k, k->delivery_error, "kafka refused a record", text, reterr);
 }
 
 static int make_headers(const struct encode_record *record, rd_kafka_headers_t **ret,
@@ -243,8 +232,8 @@ static int not_taken(struct kafka_sink *k, const struct encode_record *record,
 {
 	char what[320];
 	if (code == RD_KAFKA_RESP_ERR__STATE)
-		(void)rd_kafka_flush(k->rk, COMMIT_SLICE_MS); /* runs the callbacks */
-	if (check_deliveries(k, reterr))
+		(void)rd_kafka_flush(k->rk, WHY_MS); /* runs the callbacks */
+	if (kafka_check_deliveries(k, reterr))
 		return -1;
 	(void)snprintf(what, sizeof(what), "could not produce to topic \"%.240s\"", record->topic);
 	return kafka_fail(k, code, what, NULL, reterr);
@@ -270,7 +259,7 @@ static int produce_patiently(struct kafka_sink *k, rd_kafka_topic_t *rkt,
 			rc = not_taken(k, record, code, reterr);
 		} else {
 			(void)rd_kafka_flush(k->rk, FULL_FLUSH_MS); /* a time-out is expected */
-			rc = check_deliveries(k, reterr);
+			rc = kafka_check_deliveries(k, reterr);
 		}
 		if (rc) {
 			if (headers)
@@ -296,26 +285,12 @@ static int write_record(struct sink *sink, const struct encode_record *record,
 		return 0;
 	k->since_poll = 0;
 	(void)rd_kafka_poll(k->rk, 0);
-	return check_deliveries(k, reterr);
-}
-
-/* Every record is with the brokers; a transaction's commit does it by itself. */
-static int flush_all(struct kafka_sink *k, struct pgs_err *reterr)
-{
-	const uint64_t give_up = pgs_now_us() + k->transaction_timeout_us;
-	while (rd_kafka_flush(k->rk, COMMIT_SLICE_MS)) {
-		if (check_deliveries(k, reterr))
-			return -1;
-		if (pgs_now_us() >= give_up || wait_event_is_set(k->config.stop_fd))
-			return kafka_fail(k, RD_KAFKA_RESP_ERR__TIMED_OUT, "could not deliver",
-					  NULL, reterr);
-	}
-	return check_deliveries(k, reterr);
+	return kafka_check_deliveries(k, reterr);
 }
 
 static int settle(struct sink *sink, struct pgs_err *reterr)
 {
-	return flush_all(self(sink), reterr);
+	return kafka_flush(self(sink), reterr);
 }
 
 static int position(struct sink *sink, const char *key, size_t key_len, const char *value,
@@ -323,7 +298,7 @@ static int position(struct sink *sink, const char *key, size_t key_len, const ch
 {
 	struct kafka_sink *k = self(sink);
 	rd_kafka_topic_t *rkt = NULL;
-	if (!k->transactional && flush_all(k, reterr))
+	if (!k->transactional && kafka_flush(k, reterr))
 		return -1;
 	const struct encode_record record = { .topic = k->positions,
 					      .key = key,
@@ -336,39 +311,16 @@ static int position(struct sink *sink, const char *key, size_t key_len, const ch
 		       : produce_patiently(k, rkt, &record, 0, reterr);
 }
 
-static int commit_transaction(struct kafka_sink *k, struct pgs_err *reterr)
+static void commit_begin(struct sink *sink)
 {
-	const uint64_t give_up = pgs_now_us() + k->transaction_timeout_us + COMMIT_MARGIN_US;
-	uint64_t stop_at = 0;
-	for (;;) {
-		rd_kafka_error_t *error = rd_kafka_commit_transaction(k->rk, COMMIT_SLICE_MS);
-		(void)rd_kafka_poll(k->rk, 0);
-		if (!error)
-			return 0;
-		const uint64_t now = pgs_now_us();
-		if (!stop_at && wait_event_is_set(k->config.stop_fd))
-			stop_at = now + STOP_GRACE_US;
-		const bool again = rd_kafka_error_is_retriable(error) && !k->delivery_error &&
-				   now < give_up && (!stop_at || now < stop_at);
-		if (again) {
-			rd_kafka_error_destroy(error);
-			continue;
-		}
-		/* What a broker said about a record explains more than what the commit says. */
-		if (k->delivery_error && kafka_code_is_permanent(k->delivery_error)) {
-			rd_kafka_error_destroy(error);
-			return check_deliveries(k, reterr);
-		}
-		return kafka_fail_error(k, error, "could not commit", reterr);
-	}
+	kafka_commit_begin(self(sink));
 }
 
 static int commit(struct sink *sink, struct pgs_err *reterr)
 {
 	struct kafka_sink *k = self(sink);
-	if (k->transactional ? commit_transaction(k, reterr) : flush_all(k, reterr))
+	if (kafka_commit_end(k, reterr))
 		return -1;
-	k->committed_at_us = pgs_now_us();
 	k->open = false;
 	return kafka_check_anew(k, reterr);
 }
@@ -392,6 +344,7 @@ static const struct sink_ops kafka_ops = {
 	.write = write_record,
 	.settle = settle,
 	.position = position,
+	.commit_begin = commit_begin,
 	.commit = commit,
 	.drop = let_go,
 	.free = free_sink,

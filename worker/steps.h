@@ -24,6 +24,7 @@
 	X(produced_one, "one event is produced")                                                   \
 	X(produced_all, "every event of the window is produced")                                   \
 	X(position_produced, "the position is produced")                                           \
+	X(commit_begun, "where more waits the commit goes on by itself")                           \
 	X(committed, "the commit is acknowledged")                                                 \
 	X(hinted, "the hint is written")                                                           \
 	X(before_mark, "before the consumer's mark is moved")                                      \

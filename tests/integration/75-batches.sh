@@ -68,13 +68,13 @@ in_bounds() { # NAME
 	ok "$1: memory stays within bounds: $rss MB" test "$rss" -le 128
 }
 
-# killed_at N: a relay that is killed when N - 1 parts are in Kafka and, with steps, one more is about to be
+# killed_at N STEP: a relay that is killed when N - 1 parts are in Kafka and, with steps, one more is about to be
 killed_at() {
 	local before
 	before=$(cuts | wc -l)
 	rm -f "$T/stopped"
 	if asan; then
-		PGSHOVEL_STOP_AT=position_produced:$1 PGSHOVEL_STOP_FILE=$T/stopped relay_start
+		PGSHOVEL_STOP_AT=$2:$1 PGSHOVEL_STOP_FILE=$T/stopped relay_start
 		wait_for 120 test -s "$T/stopped"
 	else
 		relay_start
@@ -101,7 +101,7 @@ if [ -n "$full" ]; then
 	ok "after $((first - works)) ms: within 3 s per million events" test $((first - works)) -le $((EVENTS * 3 / 1000))
 	relay_kill
 fi
-ok 'killed in the middle the position is inside the window' killed_at 5
+ok 'killed in the middle the position is inside the window' killed_at 5 position_produced
 n=$(cuts | wc -l)
 relay_start
 ok 'another one goes on' wait_for 300 parts $((n + 2))
@@ -113,6 +113,24 @@ ok 'positions go up' sort -n -c "$T/cuts"
 is "$(awk -v n="$BATCH" 'NR > 1 && $1 - last > n { print } { last = $1 }' "$T/cuts")" '' "no part has more than $BATCH events"
 is "$(public_events)" "$EVENTS" 'no event is missing, none is there twice'
 relay_stop
+
+# ---- stopped while a part is committed and the next one read: another takes over
+if asan; then
+	rm -f "$T/stopped"
+	events 200000000 $((200000000 + 5 * BATCH)) 40
+	PGSHOVEL_STOP_AT=commit_begun:3 PGSHOVEL_STOP_FILE=$T/stopped relay_start
+	ok 'stopped while a part is committed' wait_for 120 test -s "$T/stopped"
+	zombie=$relay zombie_driver=$driver
+	relay_start
+	ok 'another one takes over' delivered
+	kill -CONT "$zombie"
+	wait "$zombie_driver"
+	is $? 79 'the stopped one is fenced'
+	is "$(public_events)" $((EVENTS + 5 * BATCH + 1)) 'no event is missing, none is there twice'
+	relay_stop
+else
+	skip 'stopped while a part is committed' 'no steps in this build'
+fi
 
 # ---- a transaction of Kafka that lasts: held for more than half its timeout, it ends after the events that it has
 in_time() { # TRY
@@ -157,7 +175,7 @@ before=$(cuts | wc -l)
 inside=3000
 [ -z "$full" ] || inside=30000
 sql "$DB" -c "begin" -c "insert into acc select g, 3, repeat('z', 500) from generate_series(20000001, 20000000 + $inside) g" -c "insert into marks.mark values ('inside')" -c "update acc set bal = 4 where id = 20000001" -c commit
-ok 'killed in the middle' killed_at 8
+ok 'killed while a part is committed and the next one read' killed_at 8 commit_begun
 is "$(positions | tail -n 1 | jq '.transaction.total > 0 and .transaction.collections[0][0] == "public.acc"')" true 'the position counts'
 relay_start
 ok 'everything arrives' delivered
@@ -202,7 +220,7 @@ nest_file 1MB
 ok 'set upgrade' pgshovel set upgrade nest "$T/nest.pgshovel"
 relay_document
 sql "$DB" -c "begin" -c "update nest set n = 3, v = v + 1" -c "update nest set v = v + 1 where id % 2 = 0" -c commit
-ok 'killed in the middle of one that is in order' killed_at 4
+ok 'killed in the middle of one that is in order' killed_at 4 commit_begun
 relay_start
 ok 'it arrives' delivered
 relay_stop
