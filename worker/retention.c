@@ -355,7 +355,8 @@ int retention_run(struct retention *r, struct source *s, struct status *st, cons
 	watch_holder(r, s, &v, now);
 	tell_queue(r, st, &v, caught_up);
 	/* A quiet source needs no look every second: nothing can have moved but by events. */
-	const bool quiet = caught_up && !r->silent && !r->carried && v.event_seq <= v.tick_seq;
+	const bool quiet =
+		caught_up && !r->silent && !r->carried && !r->problems && v.event_seq <= v.tick_seq;
 	r->next_us = pgs_now_us() + (quiet ? IDLE_SECONDS : BUSY_SECONDS) * SECOND;
 	return 0;
 }
