@@ -126,12 +126,15 @@ ok 'what was written meanwhile arrives, once' complete 120
 
 # ---- a loop that hangs
 
+zktool --hosts "$ZOOKEEPER" create "/$CLUSTER/sets/gone" 'no document: it has a lock and no relay'
+ok 'another set has its lock' wait_for 60 zktool --hosts "$ZOOKEEPER" get "/$CLUSTER/locks/gone"
 before=$(service_is MainPID)
 relay=$(relay_pid)
 : > "$M/run/witness"
 pid=$(outside "$before")
 stopped=$(now_us)
 kill -STOP "$pid"
+zktool --hosts "$ZOOKEEPER" remove "/$CLUSTER/sets/gone"
 write 121 130
 another() { # another main process than $before, and ready
 	[ "$(service_is MainPID)" != "$before" ] && service_active
@@ -149,6 +152,10 @@ connection_said() { # the journal is written by another process
 }
 wait_for 60 connection_said
 is "$(session_of "$(service_is MainPID)") $(lock)" "$session $locked" 'session and lock are the same'
+given_back() {
+	! zktool --hosts "$ZOOKEEPER" get "/$CLUSTER/locks/gone" > "$T/null" 2>&1
+}
+ok 'the lock of a set that was dropped meanwhile is given back' wait_for 60 given_back
 write 131 140
 ok 'every row arrives, once' complete 140
 

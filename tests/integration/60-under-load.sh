@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=400
+# test: limit=600
 # tests/integration/60-under-load.sh: a set is created, upgraded (a column removed, a table added) and dropped while pgbench -c 8
 # writes for 30 s: no write fails, the topics' rows equal the tables', each `before` is the last `after` of its key.
 set -u

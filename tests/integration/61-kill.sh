@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=500
+# test: limit=900
 # tests/integration/61-kill.sh: relay and supervisor are killed with -9 ten times each, turn about, under load; afterwards nothing is lost and
 # nothing doubled for a read_committed consumer.
 set -u
@@ -43,17 +43,17 @@ load_start "$DB" 45
 # Turn about: a fresh supervisor has no back-off yet. Some kills hit a start, some a relay that works.
 relays=0 supervisors=0 left=0
 for ((i = 0; i < 10; i++)); do
-	wait_for 30 another_relay 0 || break
+	wait_for 90 another_relay 0 || break
 	relay=$(cat "$T/relay")
 	kill -KILL "$relay" && relays=$((relays + 1))
-	wait_for 30 another_relay "$relay" || break
-	[ $((i % 2)) = 0 ] || load_delivered "$DB" "$P" 30 || break
+	wait_for 90 another_relay "$relay" || break
+	[ $((i % 2)) = 0 ] || load_delivered "$DB" "$P" || break
 	relay=$(cat "$T/relay")
 	kill -KILL "$supervisor" && supervisors=$((supervisors + 1))
 	wait "$supervisor" 2> /dev/null
-	wait_for 5 line_gone "$relay" || left=$((left + 1))
+	wait_for 20 line_gone "$relay" || left=$((left + 1))
 	pgshoveld_start supervisor --host "a$SUFFIX" --session-timeout 4s
-	[ $((i % 3)) != 0 ] || load_delivered "$DB" "$P" 60 || break
+	[ $((i % 3)) != 0 ] || load_delivered "$DB" "$P" || break
 done
 is "$relays" 10 'the relay was killed ten times and came again'
 is "$supervisors" 10 'the supervisor was killed ten times'
@@ -61,7 +61,7 @@ is "$left" 0 'no relay survived its supervisor'
 load_wait
 is $? 0 'pgbench ends without an error'
 like "$(cat "$T/load.log")" 'number of failed transactions: 0' 'no transaction of the application failed'
-ok 'everything arrives' load_delivered "$DB" "$P" 90
+ok 'everything arrives' load_delivered "$DB" "$P" 180
 sql "$DB" -c 'update ord set amount = amount + 1'
 ok 'and the last change too' load_delivered "$DB" "$P"
 ok 'acc: rows from Kafka equal the table' load_same "$DB" "$P" acc id,bal,owner

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=300
+# test: limit=600
 # tests/integration/64-apart.sh: a broken document of one set, a crashing worker of another: the third set never notices.
 # And: no password in argv, environment, ZooKeeper, logs.
 set -u
@@ -71,13 +71,13 @@ zktool --hosts "$ZOOKEEPER" set "/$CLUSTER/sets/bad" "$(head -c 30000 /dev/urand
 zktool --hosts "$ZOOKEEPER" set "/$CLUSTER/sets/bad" ''
 for ((i = 0; i < 8; i++)); do
 	crash=$(relay_of crash) && kill -ABRT "$crash"
-	load_delivered "$DB" "$prefix_good" 30 || break
+	load_delivered "$DB" "$prefix_good" || break
 done
 is "$i" 8 'the good set delivers while the others break and crash'
 status_bad() {
 	pgshovel set status bad 2>&1 | grep -qiE 'parked|invalid|format|header'
 }
-ok 'set status says what is wrong with the broken one' wait_for 30 status_bad
+ok 'set status says what is wrong with the broken one' wait_for 60 status_bad
 is "$(awk '{ print $22 }' "/proc/$good/stat" 2> /dev/null)" "$begun" 'the relay of the good set was never restarted'
 load_wait
 is $? 0 'pgbench ends without an error'

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=240
+# test: limit=600
 # tests/integration/65-modes.sh: what a set file may ask for besides the defaults, through the whole line: capture by statement,
 # at least once, one topic for the whole set with transaction boundaries, several databases, synchronous standbys.
 set -u
@@ -85,11 +85,24 @@ ok 'd1: rows from Kafka equal the table' load_same "$DB" "$P3.d1" acc id,bal,own
 ok 'd2: rows from Kafka equal the table' load_same "$DB2" "$P3.d2" acc id,bal,owner
 
 sql "$POSTGRES" -c "alter system set synchronous_standby_names = 'nobody'" -c 'select pg_reload_conf()' > "$T/null"
+# No commit waits before the checkpointer has read the settings again, and only a commit shows that it has.
+probe_waits() {
+	[ "$(sql "$POSTGRES" -c "select count(*) from pg_stat_activity where wait_event = 'SyncRep' and application_name = 'probe'")" -gt 0 ]
+}
+probed() {
+	probe_waits || server_process_gone "$probe"
+}
+standby_asked() {
+	PGAPPNAME=probe sql "$DB" -c "select pg_logical_emit_message(true, 'probe', '')" > "$T/probe" 2>&1 &
+	probe=$!
+	wait_for 30 probed && probe_waits
+}
+wait_for 60 standby_asked || diag "no commit waits: $(cat "$T/probe")"
 sql "$DB" -c "set synchronous_commit = local; insert into marks.mark values ('waits-$SUFFIX')"
 waiting() { # a backend of ours waits for the standby
 	[ "$(sql "$POSTGRES" -c "select count(*) from pg_stat_activity where wait_event = 'SyncRep' and application_name like 'pgshovel:%'")" -gt 0 ]
 }
-ok 'the relay waits for the synchronous standby' wait_for 30 waiting
+ok 'the relay waits for the synchronous standby' wait_for 60 waiting
 nok 'what no standby has is not in Kafka' load_seen "$P3.d1" "waits-$SUFFIX"
 sql "$POSTGRES" -c "alter system reset synchronous_standby_names" -c 'select pg_reload_conf()' > "$T/null"
 ok 'it arrives when no standby is asked for' wait_for 60 load_seen "$P3.d1" "waits-$SUFFIX"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=700
+# test: limit=1200
 # tests/integration/71-source.sh: what happens to the source under load: PostgreSQL restarted in the fast, the immediate and the kill -9 way, the
 # relay's sessions terminated again and again. Writers do not wait for the disk (synchronous_commit = off), so that a crash loses what
 # they had committed: nothing of that may be in Kafka. Every event is there once.
@@ -53,7 +53,7 @@ if wait_for 60 test -s "$T/stopped"; then
 	tick true
 	kill -CONT "$relay"
 	load_touch "$DB"
-	ok 'the relay goes on by itself' load_delivered "$DB" "$P" 60
+	ok 'the relay goes on by itself' load_delivered "$DB" "$P"
 	is "$(relay_of "$first")" "$relay" 'it is the same process'
 	ok 'the lost commit is not in Kafka' same_acc
 else
@@ -73,7 +73,7 @@ show_log "$OWN/pg/log"
 # ---- restarts; the application's sessions die with them
 for how in fast immediate kill; do
 	PGOPTIONS='-c synchronous_commit=off' load_start "$DB" 600
-	load_delivered "$DB" "$P" 60
+	load_delivered "$DB" "$P"
 	case $how in
 	fast) server_stop pg "$OWN" ;;
 	immediate) server_stop pg "$OWN" --mode=immediate ;;
@@ -81,7 +81,7 @@ for how in fast immediate kill; do
 	esac
 	load_wait
 	ok "PostgreSQL starts after a stop ($how)" server_start pg "$OWN"
-	ok "$how: the relay goes on by itself" load_delivered "$DB" "$P" 60
+	ok "$how: the relay goes on by itself" load_delivered "$DB" "$P" 180
 	ok "$how: nothing lost, nothing doubled, nothing that the source lost" same
 done
 is "$(relay_of "$supervisor")" "$relay" 'it is the same process all the time'
@@ -94,7 +94,7 @@ for ((i = 0; i < 3; i++)); do
 	server_kill pg "$OWN"
 	server_start pg "$OWN" > /dev/null || break
 	[ "$(sql "$DB" -c 'select count(*) from ord')" != "$before" ] || lost=$((lost + 1))
-	load_delivered "$DB" "$P" 60 || break
+	load_delivered "$DB" "$P" || break
 done
 is $i 3 'three more crashes right after a commit'
 diag "$lost of them lost the commit"
@@ -108,16 +108,16 @@ load_start "$DB" 15
 terminated=0
 for ((i = 0; i < 12; i++)); do
 	[ -z "$(sessions)" ] || terminated=$((terminated + 1))
-	[ $((i % 3)) != 0 ] || load_delivered "$DB" "$P" 60 || break
+	[ $((i % 3)) != 0 ] || load_delivered "$DB" "$P" || break
 done
 is $i 12 'between terminations rows arrive'
 ok "its sessions were terminated several times ($terminated)" test "$terminated" -ge 4
 load_wait
 is $? 0 'no write of the application failed'
-ok 'everything arrives' load_delivered "$DB" "$P" 60
+ok 'everything arrives' load_delivered "$DB" "$P" 180
 ok 'nothing lost, nothing doubled' same
 is "$(relay_of "$supervisor")" "$relay" 'it is the same process all the time'
-ok 'set status says that it works' wait_for 30 status_says working
+ok 'set status says that it works' wait_for 60 status_says working
 nok 'nothing was taken for a rewind' grep -q 'until an operator decides' "$T/supervisor.log"
 pgshoveld_stop "$supervisor"
 is $? 0 'the supervisor ends by SIGTERM'
@@ -139,13 +139,15 @@ stopped_again() { # N
 PGSHOVEL_STOP_AT=$steps PGSHOVEL_STOP_FILE=$T/stopped pgshoveld_start supervisor --host "a$SUFFIX" --session-timeout 4s
 if wait_for 60 test -s "$T/stopped"; then
 	for ((i = 1; i <= n_steps; i++)); do
-		wait_for 90 stopped_again $i || break
+		wait_for 150 stopped_again $i || break
+		relay=$(tail -n 1 "$T/stopped" | cut -d' ' -f2)
+		wait_for 10 server_process_stopped "$relay" # it notes the step first
 		sessions > /dev/null
-		kill -CONT "$(tail -n 1 "$T/stopped" | cut -d' ' -f2)"
+		kill -CONT "$relay"
 	done
 	is "$(cut -d' ' -f1 "$T/stopped" | sort | paste -sd,)" "$(tr , '\n' <<< "$steps" | sort | paste -sd,)" "terminated at each of $n_steps steps"
 	is "$(cut -d' ' -f2 "$T/stopped" | sort -u | wc -l)" 1 'it is the same process all the time'
-	ok 'everything arrives' load_delivered "$DB" "$P" 90
+	ok 'everything arrives' load_delivered "$DB" "$P" 180
 	ok 'nothing lost, nothing doubled' same
 else
 	skip 'terminated at each step' 'no steps in this build'

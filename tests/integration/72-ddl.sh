@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=400
+# test: limit=900
 # tests/integration/72-ddl.sh: ALTER TABLE under load through the whole line, with the event trigger: columns are added, dropped, renamed and
 # change their type, captured ones and others. No write fails, every event has the shape it was written in, the set can be upgraded
 # afterwards. Capture that disappears (a disabled trigger, a table that is dropped and created again) stops the set by name.
@@ -32,6 +32,10 @@ ddl() {
 	sql "$DB" -c 'update ord set amount = coalesce(amount, 0) + 1 where id in (select id from ord order by id desc limit 50)'
 }
 load_start "$DB" 20
+wrote() { # or ord had no event of its first shape
+	[ "$(sql "$DB" -c 'select count(*) from ord')" -ge 50 ]
+}
+wait_for 60 wrote
 ddl ''
 ddl 'alter table acc add unseen int'
 ddl "alter table ord add note text default 'first'"
@@ -90,14 +94,14 @@ ok 'no event twice, chains hold' consume_prefix "$P" --check
 # ---- capture that disappears
 trigger=$(sql "$DB" -c "select tgname from pg_trigger where tgrelid = 'ord'::regclass and tgname like ' pgshovel%r'")
 sql "$DB" -c "alter table ord disable trigger \"$trigger\""
-ok 'a disabled trigger parks the set, by name' wait_for 30 status_says 'public\.ord.*disabled'
-ok 'the relay ended with 78' wait_for 15 grep -q 'exit.* 78' "$T/supervisor.log"
+ok 'a disabled trigger parks the set, by name' wait_for 90 status_says 'public\.ord.*disabled'
+ok 'the relay ended with 78' wait_for 60 grep -q 'exit.* 78' "$T/supervisor.log"
 nok 'nor is it right for cluster verify' pgshovel cluster verify
 sql "$DB" -c "alter table ord enable trigger \"$trigger\""
 kill -HUP "$supervisor"
 ok 'enabled again, the set goes on' load_delivered "$DB" "$P"
 sql "$DB" -c 'begin; create table other (like ord including all); drop table ord; alter table other rename to ord; commit'
-ok 'a table that was dropped and created again parks it, by name' wait_for 30 status_says 'public\.ord.*dropped and created again'
+ok 'a table that was dropped and created again parks it, by name' wait_for 90 status_says 'public\.ord.*dropped and created again'
 run pgshovel set upgrade "$T/next.pgshovel"
 is "$RC" 0 'set upgrade takes the new table' || diag "$OUT$ERR"
 sql "$DB" -c "insert into ord (id, acc) values (3000000000, 1)"

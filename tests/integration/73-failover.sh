@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=700
+# test: limit=1200
 # tests/integration/73-failover.sh: the source fails over to a standby, or an older state of it is put back. What loses nothing goes on by itself: a
 # synchronous standby promoted under load, a planned switch-over, set drop + create. What lost delivered changes stops the set with exit 78, both
 # positions and what to do, also when the source has written more since than it lost: an asynchronous standby, two standbys promoted to the same
@@ -84,7 +84,7 @@ cured() { # HOW NAME
 	# shellcheck disable=SC2086 # options
 	run pgshovel set position shop $1 --yes
 	is "$RC" 0 "$2: set position $1" || diag "$ERR"
-	ok "$2: rows flow again" load_delivered "$DB" "$P" 60
+	ok "$2: rows flow again" load_delivered "$DB" "$P" 150
 }
 
 # One change is in Kafka and the source has not noted that it is, so that a state of the source from before has the same marks:
@@ -142,7 +142,7 @@ ok 'synchronous standby: rows flow' load_delivered "$DB" "$P"
 server_kill pg "$SERVERS"
 load_wait
 promote pg-b
-ok 'synchronous standby: the relay goes on by itself' load_delivered "$DB" "$P" 90
+ok 'synchronous standby: the relay goes on by itself' load_delivered "$DB" "$P" 180
 ok 'synchronous standby: nothing lost, nothing doubled' same
 is "$(timeline)" 00000002 'it is on timeline 2'
 like "$(cat "$T/supervisor.log")" 'the source is on timeline 2 now, the position was written on 1' 'the log says so'
@@ -166,7 +166,7 @@ set_file shop "$P" "$conninfo" acc:id,bal,owner ord marks.mark > "$T/shop.pgshov
 ok 'set create' pgshovel set create shop "$T/shop.pgshovel"
 sql "$DB" -c 'delete from ord'
 load_touch "$DB"
-ok 'drop and create: rows flow' load_delivered "$DB" "$P" 90
+ok 'drop and create: rows flow' load_delivered "$DB" "$P" 150
 
 # ---- a planned switch-over under load
 follow pg pg-c
@@ -175,7 +175,7 @@ load_delivered "$DB" "$P"
 server_stop pg-c "$SERVERS"
 load_wait
 promote pg
-ok 'switch-over: the relay goes on by itself' load_delivered "$DB" "$P" 90
+ok 'switch-over: the relay goes on by itself' load_delivered "$DB" "$P" 180
 ok 'switch-over: nothing lost, nothing doubled' same
 nok 'neither was taken for a rewind' parked .
 
@@ -230,7 +230,7 @@ cured --reset 'base backup'
 server_kill pg "$SERVERS"
 cp -a "$SERVERS/pg/data" "$SERVERS/pg/snapshot"
 server_start pg "$SERVERS" > /dev/null
-ok 'a crash is no rewind' load_delivered "$DB" "$P" 90
+ok 'a crash is no rewind' load_delivered "$DB" "$P" 150
 sql "$DB" -c 'update acc set bal = bal + 1'
 ok 'rows that will be lost arrive' load_delivered "$DB" "$P"
 server_kill pg "$SERVERS"
@@ -254,7 +254,7 @@ like "$RC $ERR" '^78 .*restored from a dump' 'restored: there is nothing to rese
 sql "$DB" -c "drop schema pgshovel_$CLUSTER cascade" -c "select pgq.drop_queue('pgshovel:$CLUSTER:shop', true)" > /dev/null 2>&1
 ok 'restored: set drop' pgshovel set drop shop
 ok 'restored: set create' pgshovel set create shop "$T/shop.pgshovel"
-ok 'restored: rows flow again' load_delivered "$DB" "$P" 90
+ok 'restored: rows flow again' load_delivered "$DB" "$P" 150
 pgshoveld_stop "$supervisor"
 is $? 0 'the supervisor ends by SIGTERM'
 tap_done

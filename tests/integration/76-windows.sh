@@ -231,6 +231,7 @@ rm -f "$T/stopped"
 PGSHOVEL_STOP_AT=committed,before_mark PGSHOVEL_STOP_FILE=$T/stopped relay_start
 if wait_for 60 grep -qs '^committed' "$T/stopped"; then
 	queue_do ticker
+	wait_for 10 server_process_stopped "$relay" # it notes the step first
 	kill -CONT "$relay"
 	ok 'the mark is about to move right after a delivery' wait_for 60 grep -q '^before_mark' "$T/stopped"
 	isnt "$(sql "$DB" -c "select nonce from pgshovel_$CLUSTER.hint")" "$(positions | tail -n 1 | jq -r .nonce)" 'the database has noted the delivery by then'

@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: limit=600
+# test: limit=1200
 # tests/integration/79-three-brokers.sh: three brokers under load: each is killed and comes back, leaders move, the coordinator of a transaction
 # dies before its commit; and rights that are taken away and given back. Every event is in Kafka once for a read_committed reader.
 # The relay comes by SASL_SSL with a user of its own; brokers and tools are superusers.
@@ -57,7 +57,7 @@ stopped() {
 	load_touch "$DB"
 	test -s "$T/stopped"
 }
-if wait_for 60 stopped; then
+if has_steps && wait_for 120 stopped; then
 	relay=$(relay_of "$first")
 	node=$(coordinator)
 	like "$node" '^[123]$' 'the transaction has a coordinator' || diag "$(cat "$T/tool")"
@@ -85,7 +85,7 @@ done
 in_sync() { # every replica, of the internal topics too
 	tool TopicCommand --describe --under-replicated-partitions && [ ! -s "$T/tool" ]
 }
-ok 'every replica follows its leader again' wait_for 90 in_sync || diag "$(cat "$T/tool")"
+ok 'every replica follows its leader again' wait_for 180 in_sync || diag "$(cat "$T/tool")"
 ok 'preferred leaders are elected' tool LeaderElectionCommand --election-type preferred --all-topic-partitions || diag "$(cat "$T/tool")"
 load_wait
 is $? 0 'no write of the application failed'

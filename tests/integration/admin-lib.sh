@@ -86,7 +86,7 @@ stop_at() { # LABEL[:N] COMMAND…
 	PGSHOVEL_STOP_AT=$label PGSHOVEL_STOP_FILE=$STOP "$@" > "$STOP.out" 2> "$STOP.err" < /dev/null &
 	ADMIN=$!
 	wait_for 120 stopped_or_gone
-	[ -s "$STOP" ]
+	[ -s "$STOP" ] && wait_for 10 server_process_stopped "$(awk 'NR == 1 { print $2 }' "$STOP")" # it notes the step first
 }
 
 lock_is_free() {

@@ -6,6 +6,7 @@
 #   relay_of SUPERVISOR          pid of its relay           another_relay SUPERVISOR OLD: it has one that is not OLD
 #   rss_of PID                   KiB                        cpu_of PID: ms of CPU
 #   status_says REGEX            set status shop
+#   has_steps                    the relay can be stopped at its steps
 #   topic ARG…                   Kafka's own command for topics
 #   same, same_acc               acc and ord, acc: rows from Kafka equal the tables, no event twice, chains hold. Nothing may be written meanwhile
 
@@ -46,6 +47,10 @@ cpu_of() {
 
 status_says() { # REGEX
 	pgshovel set status shop 2>&1 | grep -qE "$1"
+}
+
+has_steps() {
+	grep -q PGSHOVEL_STOP_AT "$(command -v pgshovel-kafka-relay)"
 }
 
 topic() {

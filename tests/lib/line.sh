@@ -118,7 +118,7 @@ line_database() { # VAR
 	sql "$POSTGRES" -c "create database $name template template0 encoding 'UTF8'" || exit 1
 	line_databases+=("$name")
 	# the extension makes roles of the whole server: two tests that do so at once disturb one another
-	wait_for 10 line_extension "$name" || { cat "$T/extension"; exit 1; }
+	wait_for 60 line_extension "$name" || { cat "$T/extension"; exit 1; }
 	# a set file may name a parameter only once
 	printf -v "$1" %s "$(sed -E "s/(^| )dbname *= *[^ ]*//" <<< "$POSTGRES") dbname=$name"
 }
@@ -167,7 +167,7 @@ pgshoveld_start() { # VAR [OPTION…]
 
 pgshoveld_stop() { # PID [SIGNAL]
 	kill "-${2:-TERM}" "$1" 2>/dev/null
-	wait_for 30 server_process_gone "$1" || { kill -KILL "$1"; return 1; }
+	wait_for 60 server_process_gone "$1" || { kill -KILL "$1"; return 1; }
 	wait "$1" 2>/dev/null
 }
 

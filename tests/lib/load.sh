@@ -66,7 +66,7 @@ load_seen() { # PREFIX MARK
 load_delivered() { # CONNINFO PREFIX [SECONDS]
 	local mark=$RANDOM-$RANDOM-$BASHPID
 	sql "$1" -c "insert into marks.mark values ('$mark')" || return 1
-	wait_for "${3:-60}" load_seen "$2" "$mark"
+	wait_for "${3:-120}" load_seen "$2" "$mark"
 }
 
 load_touch() { # CONNINFO

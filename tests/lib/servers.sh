@@ -48,7 +48,7 @@ server_launch() {
 		fields=($2); shift 2; echo "$$ ${fields[19]}" > "$pidfile.new" && mv "$pidfile.new" "$pidfile" && exec "$@"' \
 		launch "$pidfile" "$@" > "$log" 2>&1 < /dev/null 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
 	disown # its end is seen in /proc; the shell need not announce it
-	wait_for 5 test -s "$pidfile"
+	wait_for 30 test -s "$pidfile"
 }
 
 # server_pid_in PIDFILE: prints the pid when the process lives
@@ -86,6 +86,13 @@ server_process_gone() { # PID
 	local stat
 	{ read -r stat < "/proc/$1/stat"; } 2>/dev/null || return 0
 	[[ ${stat##*) } = Z* ]]
+}
+
+# By SIGSTOP. Who notes that it is about to stop itself may not have done so yet, and a SIGCONT before that is lost.
+server_process_stopped() { # PID
+	local stat
+	{ read -r stat < "/proc/$1/stat"; } 2>/dev/null || return 1
+	[[ ${stat##*) } = T* ]]
 }
 
 # server_start in the background, for several at once: server_starting VAR LOG NAME DIR [OPTION…]; VAR becomes a pid to wait for.
