@@ -72,7 +72,6 @@ static int flush_lines(struct file_sink *f, struct pgs_err *reterr)
  */
 static int cut_torn_line(struct file_sink *f, struct pgs_err *reterr)
 {
-	static const char begin[] = LINE_BEGIN;
 	struct stat st;
 	if (fstat(f->fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0)
 		return 0;
@@ -95,8 +94,8 @@ static int cut_torn_line(struct file_sink *f, struct pgs_err *reterr)
 	}
 	if (at == st.st_size)
 		return 0;
-	const ssize_t n = pread(fd, chunk, sizeof(begin) - 1, at);
-	if (n <= 0 || memcmp(chunk, begin, (size_t)n) != 0)
+	const ssize_t n = pread(fd, chunk, strlen(LINE_BEGIN), at);
+	if (n <= 0 || memcmp(chunk, LINE_BEGIN, (size_t)n) != 0)
 		return pgs_err_set(
 			reterr, PGS_ERR_CONFIG, "",
 			"\"%s\" ends within a line that is no change event: name another file",

@@ -4,6 +4,7 @@
  *
  * {"topic":…,"key":…,"headers":[[name,value],…],"value":…}: key and value as strings, null for
  * a tombstone. Takes no lock and fences nobody. With a commit path the position is kept in that file.
+ * A regular file is cut back to its last whole line first; CONFIG: what it ends with is not a line of ours.
  */
 #ifndef PGSHOVEL_WORKER_SINK_FILE_H
 #define PGSHOVEL_WORKER_SINK_FILE_H

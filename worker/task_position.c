@@ -337,7 +337,7 @@ static int one_database(const struct source_config *config, struct sink *sink,
 			     .why = PGS_BUF_INIT(4096) };
 	if (source_new(config, &side.source, reterr) || source_open(side.source, reterr))
 		return -1;
-	PGS_STEP("asked_source");
+	PGS_STEP("asked_source"); /* not in worker/steps.h: no relay passes it */
 	if (open_kafka(&side, sink, config->owned, reterr) || read_kafka(&side, sink, reterr) ||
 	    judge(&side, reterr))
 		return -1;
